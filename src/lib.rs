@@ -1,0 +1,6 @@
+//! `lab`: throw-away clusters of small nodes from one YAML file, for learning networks.
+
+pub mod error;
+pub mod event;
+pub mod paths;
+pub mod yaml;
