@@ -1,6 +1,11 @@
 //! `lab`: throw-away clusters of small nodes from one YAML file, for learning networks.
 
+pub mod driver;
 pub mod error;
 pub mod event;
+pub mod lab;
 pub mod paths;
+pub mod seed;
+pub mod ssh;
+pub mod state;
 pub mod yaml;

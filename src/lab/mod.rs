@@ -1,0 +1,3 @@
+//! The model of a lab. Pure: no I/O, no async.
+
+pub mod model;
