@@ -8,4 +8,5 @@ pub mod paths;
 pub mod seed;
 pub mod ssh;
 pub mod state;
+pub mod template;
 pub mod yaml;

@@ -7,4 +7,4 @@ mod tree;
 
 pub use problem::{Problem, Problems, closest};
 pub use read::MapReader;
-pub use tree::{Node, Span, Value, parse};
+pub use tree::{Key, Node, Span, Value, parse};

@@ -1,0 +1,3 @@
+module lab/bundle/own
+
+go 1.24.0

@@ -1,0 +1,312 @@
+//! From a lab file to a lab: every problem at once, each with its place in its file.
+
+use super::expand::expand;
+use super::file::{At, Declared, LabFile, NodeFile, Text, decode};
+use super::model::{Export, Lab, Link, Network, NetworkKind, Node, Subnet};
+use super::types::{TYPES, Type, name_problem, size};
+use crate::error::Error;
+use crate::seed::MAX_LINKS;
+use crate::yaml::{Problem, Problems, Span, closest, parse};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+/// More nodes than this in one lab is a mistake; a host that could hold them has other tools.
+const MAX_NODES: usize = 64;
+
+/// What a lab file is resolved against.
+pub struct Sources<'a> {
+    /// The lab file's name, for messages.
+    pub name: &'a str,
+    /// The lab file's text.
+    pub text: &'a str,
+    /// Finds a template by its path ("kubeadm/init.yaml"): its name for messages and its text.
+    pub library: &'a dyn Fn(&str) -> Option<(String, String)>,
+    /// Values set from outside (`--set k=v`), by name.
+    pub set: &'a BTreeMap<String, String>,
+}
+
+/// Problems of several files, each rendered with its own source.
+#[derive(Default)]
+pub(super) struct Findings(Vec<String>);
+
+impl Findings {
+    /// Takes the problems of one file.
+    pub(super) fn take(&mut self, problems: Problems, file: &str, source: &str) {
+        if !problems.is_empty() {
+            self.0.push(problems.render(file, source));
+        }
+    }
+}
+
+/// Resolves a lab file.
+///
+/// # Errors
+/// All problems of the lab file and of the templates it uses, rendered; kind `Input`.
+pub fn resolve(sources: &Sources) -> Result<Lab, Error> {
+    let mut problems = Problems::default();
+    let mut findings = Findings::default();
+    let file = match parse(sources.text) {
+        Ok(tree) => decode(&tree, &mut problems),
+        Err(problem) => {
+            problems.add(problem);
+            None
+        }
+    };
+    let lab = file.map(|file| lab(&file, sources, &mut problems, &mut findings));
+    let clean = problems.is_empty() && findings.0.is_empty();
+    match lab {
+        Some(lab) if clean => Ok(lab),
+        _ => {
+            let mut texts = Findings::default();
+            texts.take(problems, sources.name, sources.text);
+            texts.0.append(&mut findings.0);
+            let count = texts.0.iter().map(|t| t.matches("error: ").count()).sum::<usize>();
+            let plural = if count == 1 { "problem" } else { "problems" };
+            let why = format!("{count} {plural}\n\n{}", texts.0.join("\n").trim_end());
+            Err(Error::input(format!("use the lab file {}", sources.name), why))
+        }
+    }
+}
+
+fn lab(file: &LabFile, sources: &Sources, problems: &mut Problems, findings: &mut Findings) -> Lab {
+    check_name(&file.name, problems);
+    let names: Vec<&str> = file.nodes.iter().map(|n| n.name.value.as_str()).collect();
+    let values = values(file, sources.set, &names, problems);
+    let networks = networks(file, problems);
+    let nodes = nodes(file, &networks, problems);
+    let exports = exports(file, &names, problems);
+    let mut lab = Lab {
+        name: file.name.value.clone(),
+        title: file.title.as_ref().map_or_else(|| file.name.value.clone(), |t| t.value.clone()),
+        image: file.image.value.clone(),
+        values,
+        networks,
+        nodes,
+        steps: Vec::new(),
+        exports,
+    };
+    if (sources.library)(&format!("images/{}.yaml", lab.image)).is_none() {
+        problems.add(Problem::new(file.image.span, format!("there is no image `{}`", lab.image)));
+    }
+    lab.steps = expand(&file.steps, &lab, sources.library, problems, findings);
+    lab
+}
+
+fn check_name(name: &Text, problems: &mut Problems) {
+    if let Some(message) = name_problem(&name.value) {
+        problems.add(Problem::new(name.span, message));
+    }
+}
+
+fn values(
+    file: &LabFile,
+    set: &BTreeMap<String, String>,
+    nodes: &[&str],
+    problems: &mut Problems,
+) -> BTreeMap<String, Json> {
+    for name in set.keys() {
+        if !file.values.iter().any(|v| v.name.value == *name) {
+            let known: Vec<&str> = file.values.iter().map(|v| v.name.value.as_str()).collect();
+            let message = format!("--set {name}: the lab has no such value; it has {}", known.join(", "));
+            problems.add(Problem::new(Span::default(), message));
+        }
+    }
+    let given: Vec<(Text, Text)> = set
+        .iter()
+        .map(|(k, v)| {
+            let at = |value: &String| At { value: value.clone(), span: Span::default() };
+            (at(k), at(v))
+        })
+        .collect();
+    typed(&file.values, &given, nodes, Span::default(), problems)
+}
+
+/// Gives each declared name its value, given or default, read by its type.
+pub(super) fn typed(
+    declared: &[Declared],
+    given: &[(Text, Text)],
+    nodes: &[&str],
+    span: Span,
+    problems: &mut Problems,
+) -> BTreeMap<String, Json> {
+    let mut all = BTreeMap::new();
+    for item in declared {
+        let name = &item.name.value;
+        let Some(kind) = Type::parse(&item.kind.value) else {
+            let known: Vec<&str> = TYPES.iter().map(|(n, _)| *n).collect();
+            let near = closest(&item.kind.value, known.iter().copied());
+            let help = near
+                .map_or_else(|| known.join(", "), |n| format!("did you mean `{n}`? Types are {}", known.join(", ")));
+            problems.add(Problem::new(item.kind.span, format!("unknown type `{}`", item.kind.value)).help(help));
+            continue;
+        };
+        let given = given.iter().find(|(k, _)| k.value == *name).map(|(_, v)| v);
+        let Some(text) = given.or(item.default.as_ref()) else {
+            problems.add(Problem::new(span, format!("`{name}` has no default and is not given")));
+            continue;
+        };
+        match kind.read(&text.value, nodes) {
+            Ok(value) => {
+                all.insert(name.clone(), value);
+            }
+            Err(why) => problems.add(Problem::new(text.span, format!("`{name}`: {why}"))),
+        }
+    }
+    all
+}
+
+fn networks(file: &LabFile, problems: &mut Problems) -> Vec<Network> {
+    let mut all: Vec<Network> = Vec::new();
+    for item in &file.networks {
+        check_name(&item.name, problems);
+        let kind = match (item.kind.value.as_str(), &item.subnet) {
+            ("nat", None) => {
+                if all.iter().any(|n| n.kind == NetworkKind::Nat) {
+                    problems.add(Problem::new(item.name.span, "a lab has at most one `nat` network"));
+                }
+                NetworkKind::Nat
+            }
+            ("nat", Some(subnet)) => {
+                problems.add(Problem::new(
+                    subnet.span,
+                    "a `nat` network has no subnet of its own: it is always 10.0.2.0/24",
+                ));
+                continue;
+            }
+            ("host-only", None) => {
+                problems.add(Problem::new(item.name.span, "a `host-only` network needs a `subnet`"));
+                continue;
+            }
+            ("host-only", Some(text)) => match Subnet::parse(&text.value) {
+                Ok(subnet) => NetworkKind::HostOnly { subnet },
+                Err(why) => {
+                    problems.add(Problem::new(text.span, why));
+                    continue;
+                }
+            },
+            (other, _) => {
+                let problem = Problem::new(item.kind.span, format!("unknown kind of network `{other}`"));
+                problems.add(problem.help("nat, host-only"));
+                continue;
+            }
+        };
+        if let NetworkKind::HostOnly { subnet } = kind {
+            let nat = Subnet { address: Ipv4Addr::new(10, 0, 2, 0), prefix: 24 };
+            let other =
+                all.iter().find(|n| matches!(n.kind, NetworkKind::HostOnly { subnet: s } if s.overlaps(subnet)));
+            let clash =
+                other.map(|n| n.name.as_str()).or(subnet.overlaps(nat).then_some("the NAT network 10.0.2.0/24"));
+            if let Some(clash) = clash {
+                problems.add(Problem::new(item.name.span, format!("{subnet} overlaps {clash}")));
+            }
+        }
+        all.push(Network { name: item.name.value.clone(), kind });
+    }
+    all.sort_by_key(|n| n.kind != NetworkKind::Nat);
+    all
+}
+
+fn nodes(file: &LabFile, networks: &[Network], problems: &mut Problems) -> Vec<Node> {
+    if file.nodes.is_empty() {
+        problems.add(Problem::new(Span::default(), "a lab needs at least one node under `nodes`"));
+    }
+    if let Some(extra) = file.nodes.get(MAX_NODES) {
+        problems.add(Problem::new(extra.name.span, format!("more than {MAX_NODES} nodes in one lab")));
+    }
+    let mut taken = BTreeMap::new();
+    let all = file.nodes.iter().enumerate().take(MAX_NODES);
+    all.map(|(index, item)| node(index, item, networks, &mut taken, problems)).collect()
+}
+
+fn node(
+    index: usize,
+    item: &NodeFile,
+    networks: &[Network],
+    taken: &mut BTreeMap<Ipv4Addr, String>,
+    problems: &mut Problems,
+) -> Node {
+    check_name(&item.name, problems);
+    let mut read = |text: &Option<Text>, default: u64, read: fn(&str) -> Result<u64, String>| match text {
+        None => default,
+        Some(text) => read(&text.value).unwrap_or_else(|why| {
+            problems.add(Problem::new(text.span, why));
+            default
+        }),
+    };
+    let count = |text: &str| {
+        let good = text.parse().ok().filter(|n| (1..=64).contains(n));
+        good.ok_or_else(|| format!("`{text}` is no number of processors from 1 to 64"))
+    };
+    let cpus = read(&item.cpus, 1, count);
+    let memory = read(&item.memory, 1 << 30, at_least::<{ 256 << 20 }>);
+    let disk = read(&item.disk, 12 << 30, at_least::<{ 4 << 30 }>);
+    for (name, _) in &item.networks {
+        if !networks.iter().any(|n| n.name == name.value && n.kind != NetworkKind::Nat) {
+            let known: Vec<&str> =
+                networks.iter().filter(|n| n.kind != NetworkKind::Nat).map(|n| n.name.as_str()).collect();
+            let help = format!("host-only networks of this lab: {}", known.join(", "));
+            problems.add(Problem::new(name.span, format!("unknown network `{}`", name.value)).help(help));
+        }
+    }
+    let mut links = Vec::new();
+    for (number, network) in networks.iter().enumerate() {
+        let given = item.networks.iter().find(|(name, _)| name.value == network.name).map(|(_, address)| address);
+        let (address, prefix) = match (network.kind, given) {
+            (NetworkKind::Nat, _) => (None, 24),
+            (NetworkKind::HostOnly { .. }, None) => continue,
+            (NetworkKind::HostOnly { subnet }, Some(text)) => {
+                (address(text, subnet, &item.name.value, taken, problems), subnet.prefix)
+            }
+        };
+        let mac = format!("52:54:00:00:{number:02x}:{:02x}", index + 1);
+        links.push(Link { device: format!("eth{}", links.len()), network: network.name.clone(), address, prefix, mac });
+    }
+    if links.len() > MAX_LINKS {
+        problems.add(Problem::new(item.name.span, format!("a node has at most {MAX_LINKS} networks")));
+    }
+    let cpus = u32::try_from(cpus).unwrap_or(1);
+    Node { name: item.name.value.clone(), cpus, memory, disk, links }
+}
+
+fn at_least<const MIN: u64>(text: &str) -> Result<u64, String> {
+    let bytes = size(text)?;
+    if bytes < MIN { Err(format!("`{text}` is too little: at least {} MiB", MIN >> 20)) } else { Ok(bytes) }
+}
+
+fn address(
+    text: &Text,
+    subnet: Subnet,
+    node: &str,
+    taken: &mut BTreeMap<Ipv4Addr, String>,
+    problems: &mut Problems,
+) -> Option<Ipv4Addr> {
+    let why = match text.value.parse::<Ipv4Addr>() {
+        Err(_) => format!("`{}` is no IPv4 address", text.value),
+        Ok(address) if !subnet.has_room_for(address) => format!("{address} is no address for a node in {subnet}"),
+        Ok(address) => match taken.insert(address, node.to_owned()) {
+            None => return Some(address),
+            Some(other) => format!("{address} is {other}'s already"),
+        },
+    };
+    problems.add(Problem::new(text.span, why));
+    None
+}
+
+fn exports(file: &LabFile, nodes: &[&str], problems: &mut Problems) -> BTreeMap<String, Export> {
+    let mut all = BTreeMap::new();
+    for item in &file.exports {
+        if let Err(why) = Type::Node.read(&item.node.value, nodes) {
+            problems.add(Problem::new(item.node.span, why));
+        }
+        if !item.path.value.starts_with('/') {
+            problems.add(Problem::new(item.path.span, "a path on a node is absolute"));
+        }
+        all.insert(item.name.value.clone(), Export { node: item.node.value.clone(), path: item.path.value.clone() });
+    }
+    all
+}
+
+#[cfg(test)]
+#[path = "resolve_tests.rs"]
+mod tests;
