@@ -1,5 +1,6 @@
 //! `lab`: throw-away clusters of small nodes from one YAML file, for learning networks.
 
+pub mod bundle;
 pub mod driver;
 pub mod error;
 pub mod event;
