@@ -4,6 +4,7 @@ pub mod bundle;
 pub mod driver;
 pub mod error;
 pub mod event;
+pub mod image;
 pub mod lab;
 pub mod paths;
 pub mod seed;
