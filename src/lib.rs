@@ -1,7 +1,10 @@
 //! `lab`: throw-away clusters of small nodes from one YAML file, for learning networks.
 
 pub mod bundle;
+pub mod cli;
+pub mod commands;
 pub mod driver;
+pub mod embedded;
 pub mod error;
 pub mod event;
 pub mod image;
@@ -11,4 +14,5 @@ pub mod seed;
 pub mod ssh;
 pub mod state;
 pub mod template;
+pub mod ui;
 pub mod yaml;

@@ -1,1 +1,19 @@
-fn main() {}
+//! The thin binary: arguments in, exit code out.
+
+use clap::Parser;
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match lab::commands::run(lab::cli::Cli::parse()) {
+        Ok(text) => {
+            // A reader that closed the pipe has seen enough.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("lab: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

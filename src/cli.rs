@@ -1,0 +1,143 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Throw-away clusters of small nodes from one YAML file.
+#[derive(Debug, Parser)]
+#[command(name = "lab", version, arg_required_else_help = true, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// Show what the scripts print.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Make the lab's nodes and run its steps; goes on where an earlier `up` stopped.
+    #[command(after_help = "Examples:\n  lab up flannel\n  lab up ./my-lab.yaml --driver qemu --offline")]
+    Up(Up),
+    /// Stop and remove the lab's nodes and all that belongs to them.
+    Destroy(Destroy),
+    /// Show the lab's nodes and how far its steps are.
+    Status(Which),
+    /// Open a shell on a node, or run a command there.
+    #[command(after_help = "Examples:\n  lab ssh flannel-ctr\n  lab ssh flannel-w1 -c 'ip route'")]
+    Ssh(Ssh),
+    /// Show what `up` would run, and why.
+    Plan(Up),
+    /// Check a lab file: all problems at once.
+    Validate(Validate),
+    /// List the labs in the box and those that exist.
+    List,
+    /// Build or show the bundle: what nodes need from the internet.
+    Bundle {
+        #[command(subcommand)]
+        action: BundleAction,
+    },
+    /// Build or list images.
+    Image {
+        #[command(subcommand)]
+        action: ImageAction,
+    },
+    /// The lab's background process; started by `up`.
+    #[command(hide = true)]
+    Switch {
+        #[arg(long)]
+        run: PathBuf,
+        #[arg(required = true)]
+        networks: Vec<String>,
+    },
+}
+
+/// Which way of making nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DriverChoice {
+    /// What suits this host.
+    Auto,
+    /// Virtual machines.
+    Qemu,
+    /// No nodes at all: scripts run on the host in a folder of the lab. For tests of `lab` itself.
+    #[value(hide = true)]
+    Fake,
+}
+
+/// Which lab.
+#[derive(Debug, Args)]
+pub struct Which {
+    /// The name of a lab, or a lab file. Without it: lab.yaml here, else the only lab there is.
+    pub lab: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Up {
+    #[command(flatten)]
+    pub which: Which,
+    /// How to make nodes.
+    #[arg(long, value_enum, default_value = "auto")]
+    pub driver: DriverChoice,
+    /// Fetch nothing, and let the nodes reach nothing outside the lab.
+    #[arg(long)]
+    pub offline: bool,
+    /// Set a value that the lab file declares.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Destroy {
+    #[command(flatten)]
+    pub which: Which,
+    /// Do not ask.
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Ssh {
+    /// The node.
+    pub node: String,
+    /// The lab, where several have a node of this name.
+    #[arg(long)]
+    pub lab: Option<String>,
+    /// Run this instead of a shell.
+    #[arg(short, long)]
+    pub command: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Validate {
+    #[command(flatten)]
+    pub which: Which,
+    /// Set a value that the lab file declares.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    pub set: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BundleAction {
+    /// Build what is missing.
+    Build {
+        #[arg(default_value = "kubernetes")]
+        name: String,
+    },
+    /// Show the parts, where each comes from and what it stands for.
+    Show {
+        #[arg(default_value = "kubernetes")]
+        name: String,
+        /// As JSON, with the digest of every file.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ImageAction {
+    /// Build an image, and the bundle it needs.
+    Build { name: String },
+    /// List the images in the cache.
+    List,
+}

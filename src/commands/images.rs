@@ -1,0 +1,119 @@
+//! `lab bundle` and `lab image`; and for `up`: the image of a lab, built where it is missing.
+
+use crate::bundle::{self, Bundle};
+use crate::embedded;
+use crate::error::{Error, Result};
+use crate::event::Reporter;
+use crate::image::{self, Image};
+use crate::paths::Paths;
+use crate::ui::table;
+use std::path::PathBuf;
+
+/// Builds the bundle, or finds it in the cache.
+pub fn bundle(name: &str, paths: &Paths, offline: bool, reporter: &Reporter) -> Result<Bundle> {
+    let (recipe, dir) = bundle_recipe(name, paths)?;
+    let cache = paths.cache.join("bundle");
+    let options = bundle::Options { cache: &cache, dir: &dir, offline, reporter };
+    match bundle::find(&recipe, &options)? {
+        Some(found) if offline => Ok(found),
+        _ => bundle::build(&recipe, &options),
+    }
+}
+
+fn bundle_recipe(name: &str, paths: &Paths) -> Result<(bundle::Recipe, PathBuf)> {
+    let text = embedded::bundle_recipe(name)
+        .ok_or_else(|| Error::input(format!("use the bundle {name}"), "there is no recipe of this name"))?;
+    let recipe = bundle::Recipe::parse(text, &format!("bundle/{name}.yaml"))?;
+    Ok((recipe, embedded::unpack_bundle(&paths.cache.join("bundle"))?))
+}
+
+/// `lab bundle show`.
+pub fn show_bundle(name: &str, json: bool, paths: &Paths) -> Result<String> {
+    let (recipe, dir) = bundle_recipe(name, paths)?;
+    let cache = paths.cache.join("bundle");
+    let silent = Reporter::silent();
+    let options = bundle::Options { cache: &cache, dir: &dir, offline: true, reporter: &silent };
+    let found = bundle::find(&recipe, &options)?.ok_or_else(|| {
+        Error::failed(format!("show the bundle {name}"), "it is not built").hint("run `lab bundle build`")
+    })?;
+    if json {
+        let text = serde_json::to_string_pretty(&found.manifest);
+        return text.map(|t| t + "\n").map_err(|e| Error::failed("show the bundle", e));
+    }
+    let mut rows = Vec::new();
+    for part in &found.manifest.parts {
+        let size: u64 = part.files.iter().map(|f| f.size).sum();
+        rows.push(vec![part.name.clone(), format!("{} MiB", size >> 20), part.key.clone(), part.origin.clone()]);
+    }
+    let mut out = format!("{} {}\n{}\n\n", found.manifest.name, found.manifest.version, found.dir.display());
+    out += &table(&["PART", "SIZE", "KEY", "ORIGIN"], &rows);
+    let stands: Vec<String> = found
+        .manifest
+        .parts
+        .iter()
+        .filter_map(|p| Some(format!("  {}: {}\n", p.name, p.stands_for.as_ref()?)))
+        .collect();
+    out += &format!("\nWhat stands for something else:\n{}", stands.concat());
+    if let Some(images) = found.manifest.parts.iter().find(|p| p.files.iter().any(|f| f.name == "oci-layout")) {
+        out +=
+            &format!("\nContainer images:\n{}", images.details.iter().map(|d| format!("  {d}\n")).collect::<String>());
+    }
+    Ok(out)
+}
+
+/// Builds an image and the bundle it needs, or finds it in the cache. Blocks for minutes.
+pub fn ensure_image(name: &str, paths: &Paths, offline: bool, reporter: &Reporter) -> Result<Image> {
+    let (recipe, bundle_key) = image_recipe(name, paths)?;
+    let key = image::key(&recipe, bundle_key.as_deref());
+    let cache = paths.cache.join("images");
+    if let Some(found) = image::find(&cache, &key) {
+        return Ok(found);
+    }
+    if offline {
+        let why = format!("the image {name} is not in the cache, and --offline fetches nothing");
+        return Err(Error::failed("use the image", why).hint(format!("run `lab image build {name}` while online")));
+    }
+    let bundle = match &recipe.bundle {
+        Some(bundle) => Some(self::bundle(bundle, paths, false, reporter)?),
+        None => None,
+    };
+    image::build(&recipe, bundle.as_ref(), &key, &image::Options { cache: &cache, reporter })
+}
+
+/// `lab image build`: builds again what is damaged.
+pub fn build_image(name: &str, paths: &Paths, reporter: &Reporter) -> Result<Image> {
+    let image = ensure_image(name, paths, false, reporter)?;
+    if let Err(error) = image.verify() {
+        reporter.note(error.why);
+        std::fs::remove_dir_all(&image.dir).map_err(|e| Error::failed("remove a damaged image", e))?;
+        return ensure_image(name, paths, false, reporter);
+    }
+    Ok(image)
+}
+
+fn image_recipe(name: &str, paths: &Paths) -> Result<(image::Recipe, Option<String>)> {
+    let (file, text) = embedded::template(&format!("images/{name}.yaml"))
+        .ok_or_else(|| Error::input(format!("use the image {name}"), "there is no recipe of this name"))?;
+    let recipe = image::Recipe::parse(&text, &file)?;
+    let bundle_key = match &recipe.bundle {
+        Some(bundle) => {
+            let (recipe, dir) = bundle_recipe(bundle, paths)?;
+            Some(bundle::keys(&recipe, &dir)?.1)
+        }
+        None => None,
+    };
+    Ok((recipe, bundle_key))
+}
+
+/// `lab image list`.
+pub fn list_images(paths: &Paths) -> String {
+    let rows: Vec<Vec<String>> = image::list(&paths.cache.join("images"))
+        .iter()
+        .map(|i| {
+            let disk = i.manifest.files.iter().find(|f| f.name == "disk.qcow2").map_or(0, |f| f.size);
+            let packages = i.manifest.packages.len();
+            vec![i.manifest.name.clone(), i.manifest.key.clone(), format!("{} MiB", disk >> 20), packages.to_string()]
+        })
+        .collect();
+    table(&["IMAGE", "KEY", "DISK", "PACKAGES"], &rows)
+}
