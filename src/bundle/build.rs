@@ -13,6 +13,8 @@ use std::time::Instant;
 
 /// The task name under which progress is reported.
 const TASK: &str = "bundle";
+/// Raised when a producer makes other bytes from the same recipe.
+const FORMAT: u32 = 2;
 
 /// Where and how to build.
 pub struct Options<'a> {
@@ -35,8 +37,8 @@ pub fn keys(recipe: &Recipe, dir: &Path) -> Result<(BTreeMap<String, String>, St
     let mut whole = blake3::Hasher::new();
     for part in &recipe.parts {
         let mut hasher = blake3::Hasher::new();
-        // The recipe's own derive is stable enough: a change of its form rebuilds, it never confuses.
-        hasher.update(format!("1 {} {:?}", std::env::consts::ARCH, part).as_bytes());
+        // The recipe's derived form is stable enough: a change of it rebuilds, it never confuses.
+        hasher.update(format!("{FORMAT} {} {:?}", std::env::consts::ARCH, part).as_bytes());
         if let Producer::Go(go) = &part.producer {
             hash_folder(&dir.join(&go.dir), &mut hasher)?;
         }
