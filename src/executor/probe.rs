@@ -20,7 +20,6 @@ pub async fn wait<R: Remote>(remote: &R, node: &str, probe: &Probe, scope: &Scop
     let mut scope = scope.clone();
     scope.extend(probe.inputs.clone());
     let limit = Duration::from_secs(probe.timeout * slowness);
-    scope.insert("deadline".into(), limit.as_secs().into());
     let what = format!("see that {}", probe.description);
     let script = template::render(&probe.script, &scope).map_err(|e| Error::failed(&what, e).on(node))?;
     let command = format!("LAB_DEADLINE={} {}", limit.as_secs(), bash(&script));

@@ -5,7 +5,7 @@ use super::probe;
 use super::scope::StepScope;
 use super::unit::{self, Earlier, Unit, collect};
 use crate::error::{Error, Result};
-use crate::event::Reporter;
+use crate::event::{Reporter, Stream};
 use crate::lab::model::{Action, Step};
 use crate::plan::Task;
 use crate::ssh::{Exit, Remote};
@@ -50,7 +50,10 @@ impl<R: Remote> Run<'_, R> {
                 Ended::Done(Outputs::default())
             }
             Action::Wait { probe } | Action::Check { probe } => {
-                probe::wait(self.remote, self.node, probe, &self.scope.scope, self.slowness).await?;
+                let answer = probe::wait(self.remote, self.node, probe, &self.scope.scope, self.slowness).await?;
+                let mut log = self.log(self.scope.secrets.clone())?;
+                log.push(Stream::Out, answer.as_bytes());
+                log.finish();
                 Ended::Done(Outputs::default())
             }
             // Observations are taken of all nodes at once, by the executor itself.
@@ -83,22 +86,44 @@ impl<R: Remote> Run<'_, R> {
         } else {
             self.reporter.note(format!("{}: an earlier run is still there; attached to it", self.task.id));
         }
-        let secrets = self.scope.secrets.clone();
-        let mut log = StepLog::create(self.logs, &self.task.id, self.node, secrets, self.reporter)?;
-        let exit = {
-            let mut sink = |stream, bytes: &[u8]| log.push(stream, bytes);
-            tokio::time::timeout(limit, unit.attach(&mut sink)).await
-        };
-        log.finish();
+        let (exit, log) = self.follow(&unit, limit).await?;
         match exit {
-            Ok(exit) if exit.as_ref().is_ok_and(|e| e.ok()) => self.outputs(&unit).await,
-            Ok(exit) => Err(self.failure(exit?, &log)),
-            Err(_) => {
+            Some(exit) if exit.ok() => self.outputs(&unit).await,
+            Some(exit) => Err(self.failure(exit, &log)),
+            None => {
                 unit.stop().await?;
                 let why = format!("it took longer than {} s and was stopped\n{}", limit.as_secs(), log.tail());
                 Err(self.explained(&why, log.path()))
             }
         }
+    }
+
+    fn log(&self, secrets: Vec<String>) -> Result<StepLog> {
+        StepLog::create(self.logs, &self.task.id, self.node, secrets, self.reporter)
+    }
+
+    /// Follows the unit into the step's log until it ends; no exit when the time is over. What a step prints that makes
+    /// a secret is held back until the secret is known and can be masked.
+    async fn follow(&self, unit: &Unit<'_, R>, limit: Duration) -> Result<(Option<Exit>, StepLog)> {
+        let makes_secret = self.step.outputs.iter().any(|o| o.secret);
+        let mut secrets = self.scope.secrets.clone();
+        let mut log = self.log(secrets.clone())?;
+        let mut held: Vec<(Stream, Vec<u8>)> = Vec::new();
+        let exit = {
+            let mut sink = |stream, bytes: &[u8]| {
+                if makes_secret { held.push((stream, bytes.to_vec())) } else { log.push(stream, bytes) }
+            };
+            tokio::time::timeout(limit, unit.attach(&mut sink)).await
+        };
+        if makes_secret {
+            let left = unit.outputs().await?;
+            let secret = self.step.outputs.iter().filter(|o| o.secret);
+            secrets.extend(secret.filter_map(|o| left.get(&o.name).cloned()));
+            log = self.log(secrets)?;
+            held.iter().for_each(|(stream, bytes)| log.push(*stream, bytes));
+        }
+        log.finish();
+        Ok((exit.ok().transpose()?, log))
     }
 
     async fn outputs(&self, unit: &Unit<'_, R>) -> Result<Ended> {
