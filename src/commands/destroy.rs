@@ -1,9 +1,8 @@
 //! `lab destroy`: from what exists, not from the lab file; past errors; twice.
 
-use super::drivers::open;
+use super::drivers::remove;
 use super::which;
 use crate::cli;
-use crate::driver::{BaseImage, Driver};
 use crate::error::{Context, Error, Kind, Result};
 use crate::event::Reporter;
 use crate::network;
@@ -35,18 +34,11 @@ pub async fn destroy(args: cli::Destroy, paths: &Paths, reporter: &Reporter) -> 
     });
     let nodes = node_folders(paths, &name);
     let driver = record.as_ref().map_or("qemu", |r| r.driver.as_str());
-    let image = record.as_ref().map_or(BaseImage { key: String::new(), dir: Default::default() }, |r| r.image.clone());
     let mut problems = Vec::new();
-    match open(driver, &image, paths).await {
-        Ok(driver) => {
-            for node in &nodes {
-                if let Err(error) = driver.destroy(&place(paths, &name, node)).await {
-                    problems.push(error);
-                }
-            }
+    for node in &nodes {
+        if let Err(error) = remove(driver, &place(paths, &name, node)).await {
+            problems.push(error);
         }
-        Err(error) if !nodes.is_empty() => problems.push(error),
-        Err(_) => {}
     }
     let run = paths.lab_run(&name);
     if let Err(error) = network::process::stop(&run).await {

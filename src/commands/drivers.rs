@@ -27,6 +27,22 @@ pub fn choose(choice: DriverChoice) -> &'static str {
     }
 }
 
+/// Looks at the host for a driver before anything is made for it.
+pub async fn look_at_host(name: &str, nodes: &[Node], paths: &Paths) -> Vec<Error> {
+    match name {
+        "qemu" => Qemu::look_at_host(nodes, &paths.state).await,
+        _ => Vec::new(),
+    }
+}
+
+/// Removes a node by the name of its driver, whatever else is missing on the host by now.
+pub async fn remove(name: &str, place: &Place) -> Result<()> {
+    match name {
+        "fake" => Fake::new().destroy(place).await,
+        _ => Qemu::remove(place).await,
+    }
+}
+
 /// The driver of this name, having looked at the host.
 pub async fn open(name: &str, image: &BaseImage, paths: &Paths) -> Result<AnyDriver> {
     match name {

@@ -1,6 +1,6 @@
 //! `lab up` and `lab plan`.
 
-use super::drivers::{AnyDriver, SshReach, choose, open};
+use super::drivers::{AnyDriver, SshReach, choose, look_at_host, open};
 use super::{images, which};
 use crate::cli;
 use crate::driver::fake::FakeReach;
@@ -28,22 +28,20 @@ pub async fn up(args: cli::Up, paths: &Paths, reporter: &Reporter) -> Result<Str
     let found = which::find(args.which.lab.as_deref(), &args.set, paths)?;
     let lab = found.lab;
     let dir = paths.lab(&lab.name);
-    Paths::make_private(&dir)?;
-    let _lock = lock::acquire(&dir.join("lock"), &lab.name)?;
     let old = LabRecord::load(paths, &lab.name)?;
     let driver_name = driver_name(args.driver, old.as_ref())?;
     check_unchanged(&lab, old.as_ref())?;
+    if old.is_none() {
+        // Before the image is built, which takes a while, and before anything is made.
+        together(look_at_host(driver_name, &lab.nodes, paths).await)?;
+    }
+    Paths::make_private(&dir)?;
+    let _lock = lock::acquire(&dir.join("lock"), &lab.name)?;
     let image = image(&lab, driver_name, old.as_ref(), args.offline, paths, reporter).await?;
     let driver = open(driver_name, &image, paths).await?;
     reporter.note(driver.facts().description.clone());
     let fresh = missing(&driver, &lab, paths).await?;
-    let problems = driver.preflight(&fresh).await;
-    if !problems.is_empty() {
-        if old.is_none() {
-            std::fs::remove_dir_all(&dir).context(|| "take back the lab's folder".to_owned())?;
-        }
-        return Err(together(problems));
-    }
+    together(driver.preflight(&fresh).await)?;
     let record = record(old, lab, driver_name, args.offline, image, found.file)?;
     record.save(paths)?;
     let summary = run(&record, &driver, paths, reporter).await?;
@@ -120,13 +118,17 @@ async fn missing(driver: &AnyDriver, lab: &Lab, paths: &Paths) -> Result<Vec<cra
     Ok(nodes)
 }
 
-fn together(problems: Vec<Error>) -> Error {
+/// Several problems of the host as one error.
+fn together(problems: Vec<Error>) -> Result<()> {
+    if problems.is_empty() {
+        return Ok(());
+    }
     let mut texts: Vec<String> = Vec::new();
     for problem in &problems {
         let hint = problem.hint.as_ref().map(|h| format!("\n    {h}")).unwrap_or_default();
         texts.push(format!("  {}: {}{hint}", problem.what, problem.why));
     }
-    Error::host("start the lab; nothing was changed", format!("the host lacks something\n{}", texts.join("\n")))
+    Err(Error::host("start the lab; nothing was changed", format!("the host lacks something\n{}", texts.join("\n"))))
 }
 
 fn record(

@@ -77,9 +77,9 @@ fn install_command(os_release: &str) -> String {
     let packages = "qemu-system-x86 qemu-utils";
     match (id.as_str(), codename.as_str()) {
         ("debian", "bookworm") => format!(
-            "echo 'deb http://deb.debian.org/debian bookworm-backports main' | sudo tee \
-             /etc/apt/sources.list.d/lab-backports.list && sudo apt update && sudo apt install -y -t \
-             bookworm-backports {packages}"
+            "echo \"deb $(grep -rhoEm1 'https?://[^ ]+/debian/?' /etc/apt/sources.list* | head -n1) bookworm-backports \
+             main\" | sudo tee /etc/apt/sources.list.d/lab-backports.list && sudo apt update && sudo apt install -y \
+             -t bookworm-backports {packages}"
         ),
         ("debian" | "ubuntu" | "linuxmint", _) => format!("sudo apt update && sudo apt install -y {packages}"),
         ("fedora" | "rhel" | "centos", _) => "sudo dnf install -y qemu-system-x86-core qemu-img".into(),
@@ -158,6 +158,7 @@ mod tests {
         let bookworm = install_command("ID=debian\nVERSION_CODENAME=bookworm\n");
         assert!(bookworm.ends_with("-t bookworm-backports qemu-system-x86 qemu-utils"), "{bookworm}");
         assert!(bookworm.contains("sudo tee"), "the source may be missing");
+        assert!(bookworm.contains("grep -rhoEm1"), "the mirror is the host's own");
         assert!(!install_command("ID=debian\nVERSION_CODENAME=trixie\n").contains("backports"));
         assert!(install_command("ID=\"fedora\"\n").contains("dnf"));
     }

@@ -66,6 +66,30 @@ impl Qemu {
         Ok(Self { program, choice, facts, image: image.clone(), state: state.to_owned() })
     }
 
+    /// Looks at the host before anything is made, the image included: QEMU, memory, room for disks below `state`.
+    pub async fn look_at_host(nodes: &[Node], state: &Path) -> Vec<Error> {
+        let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let program = host::find(&std::env::var_os("PATH").unwrap_or_default()).await.err();
+        [program, host::memory_problem(nodes, &meminfo), host::disk_problem(nodes, state)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// Removes a node without anything but its place: its image may be gone, QEMU uninstalled.
+    ///
+    /// # Errors
+    /// What could not be removed; the rest is.
+    pub async fn remove(place: &Place) -> Result<()> {
+        let killed = match process::find(place) {
+            Some(process) => kill(process).await,
+            None => Ok(()),
+        };
+        // Whatever failed before, what can go goes.
+        let removed = remove_dir(&place.dir);
+        killed.and(process::forget(place)).and(removed).map_err(|e| e.on(&place.node))
+    }
+
     fn prepare(spec: &NodeSpec) -> Result<()> {
         let dir = args::credentials(&spec.place);
         Paths::make_private(&dir)?;
@@ -177,11 +201,9 @@ impl Driver for Qemu {
     }
 
     async fn preflight(&self, nodes: &[Node]) -> Vec<Error> {
-        let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-        [image_problem(&self.image), host::memory_problem(nodes, &meminfo), host::disk_problem(nodes, &self.state)]
-            .into_iter()
-            .flatten()
-            .collect()
+        let mut problems: Vec<Error> = image_problem(&self.image).into_iter().collect();
+        problems.extend(Self::look_at_host(nodes, &self.state).await);
+        problems
     }
 
     async fn create(&self, spec: &NodeSpec) -> Result<()> {
@@ -203,10 +225,7 @@ impl Driver for Qemu {
     }
 
     async fn destroy(&self, place: &Place) -> Result<()> {
-        let killed = self.end(place, Stop::Kill).await;
-        // Whatever failed before, what can go goes.
-        let removed = remove_dir(&place.dir);
-        killed.and(process::forget(place)).and(removed).map_err(|e| e.on(&place.node))
+        Self::remove(place).await
     }
 
     async fn inspect(&self, place: &Place) -> Result<NodeState> {
