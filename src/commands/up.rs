@@ -28,15 +28,19 @@ pub async fn up(args: cli::Up, paths: &Paths, reporter: &Reporter) -> Result<Str
     let found = which::find(args.which.lab.as_deref(), &args.set, paths)?;
     let lab = found.lab;
     let dir = paths.lab(&lab.name);
+    Paths::make_private(&dir)?;
+    let lock = lock::acquire(&dir.join("lock"), &lab.name)?;
     let old = LabRecord::load(paths, &lab.name)?;
     let driver_name = driver_name(args.driver, old.as_ref())?;
     check_unchanged(&lab, old.as_ref())?;
     if old.is_none() {
         // Before the image is built, which takes a while, and before anything is made.
-        together(look_at_host(driver_name, &lab.nodes, paths).await)?;
+        let problems = together(look_at_host(driver_name, &lab.nodes, paths).await);
+        if problems.is_err() {
+            std::fs::remove_dir_all(&dir).context(|| "take back the lab's folder".to_owned())?;
+        }
+        problems?;
     }
-    Paths::make_private(&dir)?;
-    let _lock = lock::acquire(&dir.join("lock"), &lab.name)?;
     let image = image(&lab, driver_name, old.as_ref(), args.offline, paths, reporter).await?;
     let driver = open(driver_name, &image, paths).await?;
     reporter.note(driver.facts().description.clone());
@@ -45,6 +49,7 @@ pub async fn up(args: cli::Up, paths: &Paths, reporter: &Reporter) -> Result<Str
     let record = record(old, lab, driver_name, args.offline, image, found.file)?;
     record.save(paths)?;
     let summary = run(&record, &driver, paths, reporter).await?;
+    drop(lock);
     let seconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(format!("{summary}\n{} is up, in {}\n", record.lab.name, crate::ui::duration(seconds)))
 }
