@@ -61,8 +61,7 @@ pub async fn show_plan(args: cli::Up, paths: &Paths) -> Result<String> {
     let name = driver_name(args.driver, old.as_ref())?;
     let image = old.map(|r| r.image).unwrap_or(BaseImage { key: String::new(), dir: Default::default() });
     let driver = open(name, &image, paths).await?;
-    let journal = paths.lab(&lab.name).join("journal");
-    let records = if journal.exists() { Journal::open(&journal)?.records().to_vec() } else { Vec::new() };
+    let records = Journal::look(&paths.lab(&lab.name).join("journal"));
     let tasks = make_plan(&lab, &driver, &records, paths).await?;
     Ok(show(&lab, &tasks))
 }
@@ -178,14 +177,15 @@ async fn run(record: &LabRecord, driver: &AnyDriver, paths: &Paths, reporter: &R
     let dir = paths.lab(&lab.name);
     let journal = Journal::open(&dir.join("journal"))?;
     let tasks = make_plan(lab, driver, journal.records(), paths).await?;
-    if tasks.iter().all(|t| t.verdict == Verdict::Done) {
-        return super::summary::summary(record, paths);
-    }
     let run_dir = paths.lab_run(&lab.name);
     Paths::make_private(&run_dir)?;
     let segments = segments(lab);
     if record.driver == "qemu" && !segments.is_empty() {
+        // Also for a lab that has nothing to do: a switch that died comes back, and the nodes connect again.
         network::process::spawn(&run_dir, &segments).await?;
+    }
+    if tasks.iter().all(|t| t.verdict == Verdict::Done) {
+        return super::summary::summary(record, paths);
     }
     let specs = specs(record, paths);
     let journal = Mutex::new(journal);
