@@ -1,8 +1,11 @@
 //! What guests need from the internet, brought as files: parts made by producers, listed in a manifest. Those who use a
 //! bundle do not care who made it.
 
+pub(crate) mod bootstrap;
 mod build;
 mod cache;
+pub(crate) mod command;
+pub(crate) mod lock;
 mod manifest;
 mod oci;
 mod produce;

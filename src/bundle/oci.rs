@@ -72,7 +72,7 @@ impl Layout {
             let files = files?;
             layers.push(self.store(|to| write_layer(&files, to))?);
         }
-        let diff_ids: Vec<String> = layers.iter().map(|l| l.digest.to_string()).collect();
+        let diff_ids: Vec<String> = layers.iter().map(|l| format!("sha256:{}", l.digest.digest())).collect();
         let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned();
         let env: Vec<String> = std::iter::once(path).chain(image.env.clone()).collect();
         let mut config = ConfigBuilder::default().env(env);
