@@ -1,5 +1,12 @@
 //! Running commands on nodes. [`Remote`] is what the executor knows; russh stays inside this room.
 
+mod keys;
+mod session;
+mod shell;
+
+pub use keys::KeyPair;
+pub use session::{Session, Target};
+
 use crate::error::Result;
 use crate::event::Stream;
 use std::future::Future;
