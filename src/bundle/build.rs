@@ -1,10 +1,10 @@
 //! Building a bundle part by part: what is in the cache and whole is used, the rest is made.
 
 use super::cache::{self, CachedPart, Missing};
-use super::{command, lock};
 use super::manifest::{Bundle, Manifest, Part};
 use super::produce::{Work, produce};
 use super::recipe::{PartRecipe, Producer, Recipe};
+use super::{command, lock};
 use crate::error::{Context, Error, Result};
 use crate::event::Reporter;
 use crate::state::write;

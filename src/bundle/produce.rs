@@ -2,8 +2,8 @@
 
 use super::bootstrap::{self, Bootstrap};
 use super::cache::CachedPart;
-use super::{command, oci};
 use super::recipe::{Go, PartRecipe, Producer};
+use super::{command, oci};
 use crate::error::{Context, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
