@@ -10,6 +10,7 @@ pub mod event;
 pub mod image;
 pub mod lab;
 pub mod paths;
+pub mod plan;
 pub mod seed;
 pub mod ssh;
 pub mod state;

@@ -55,8 +55,8 @@ pub fn keys(recipe: &Recipe, dir: &Path) -> Result<(BTreeMap<String, String>, St
 /// Raised when a producer makes other bytes of the same recipe, so that what the older one made is not used.
 fn form(producer: &Producer) -> u32 {
     match producer {
-        Producer::Go(_) | Producer::Run { .. } => 1,
-        Producer::Debian { .. } | Producer::Images(_) => 2,
+        Producer::Go(_) | Producer::Run { .. } | Producer::Images(_) => 2,
+        Producer::Debian { .. } => 3,
     }
 }
 

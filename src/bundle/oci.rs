@@ -72,7 +72,7 @@ impl Layout {
             let files = files?;
             layers.push(self.store(|to| write_layer(&files, to))?);
         }
-        let diff_ids: Vec<String> = layers.iter().map(|l| format!("sha256:{}", l.digest.digest())).collect();
+        let diff_ids: Vec<String> = layers.iter().map(|l| format!("sha256:{}", l.digest)).collect();
         let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned();
         let env: Vec<String> = std::iter::once(path).chain(image.env.clone()).collect();
         let mut config = ConfigBuilder::default().env(env);
@@ -175,6 +175,7 @@ fn header(mtime: u64, mode: u32, size: u64) -> tar::Header {
 #[cfg(test)]
 mod tests {
     use super::super::cache;
+    use super::super::sha256;
     use super::*;
 
     fn parts(dir: &Path) -> BTreeMap<String, CachedPart> {
@@ -208,6 +209,12 @@ mod tests {
         let first = index("one");
         assert!(first.contains(r#""io.containerd.image.name":"r/b:2""#), "{first}");
         assert_eq!(first, index("two"));
+        let layer = sha256(&dir.path().join("tool-k/base.tar")).unwrap().0;
+        let blobs = std::fs::read_dir(dir.path().join("one/blobs/sha256")).unwrap();
+        let texts: Vec<String> =
+            blobs.map(|b| String::from_utf8_lossy(&std::fs::read(b.unwrap().path()).unwrap()).into()).collect();
+        let named = format!(r#""diff_ids":["sha256:{layer}""#);
+        assert!(texts.iter().any(|t| t.contains(&named)), "a config names its layers with the algorithm");
         // Two images of the same content are one manifest, one config, two layers.
         assert_eq!(std::fs::read_dir(dir.path().join("one/blobs/sha256")).unwrap().count(), 4);
     }

@@ -1,4 +1,8 @@
-//! What outlives a run: processes by identity, atomic writes, locks, the journal.
+//! What outlives a run: records, the journal, outputs, locks, processes by identity.
 
+pub mod journal;
+pub mod lock;
+pub mod outputs;
 pub mod process;
+pub mod record;
 pub mod write;
