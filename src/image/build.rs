@@ -85,7 +85,7 @@ fn bootstrap(recipe: &Recipe, work: &Path, log: &Path, reporter: &Reporter) -> R
         .list_packages(&work.join("packages.txt"))?
         .into_command(&recipe.suite, &work.join("root.tar"));
     command::run(&what(), command, log, |line| {
-        if let Some(phase) = line.strip_prefix("I: ").filter(|p| !p.contains("--customize-hook")) {
+        if let Some(phase) = line.strip_prefix("I: ").filter(|p| !p.starts_with("running --") && !p.starts_with("running special")) {
             reporter.progress(TASK, format!("{}: {}", recipe.name, phase.trim_end_matches("...")));
         } else if let Some(said) = line.strip_prefix("lab: ") {
             reporter.progress(TASK, format!("{}: {said}", recipe.name));
