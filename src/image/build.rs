@@ -85,7 +85,9 @@ fn bootstrap(recipe: &Recipe, work: &Path, log: &Path, reporter: &Reporter) -> R
         .list_packages(&work.join("packages.txt"))?
         .into_command(&recipe.suite, &work.join("root.tar"));
     command::run(&what(), command, log, |line| {
-        if let Some(phase) = line.strip_prefix("I: ").filter(|p| !p.starts_with("running --") && !p.starts_with("running special")) {
+        if let Some(phase) =
+            line.strip_prefix("I: ").filter(|p| !p.starts_with("running --") && !p.starts_with("running special"))
+        {
             reporter.progress(TASK, format!("{}: {}", recipe.name, phase.trim_end_matches("...")));
         } else if let Some(said) = line.strip_prefix("lab: ") {
             reporter.progress(TASK, format!("{}: {said}", recipe.name));
@@ -97,10 +99,10 @@ fn bootstrap(recipe: &Recipe, work: &Path, log: &Path, reporter: &Reporter) -> R
 const BUNDLE_IN_TREE: &str = ".bundle";
 
 /// Runs the recipe's script in the tree, which is `$1`. In a process namespace of its own: what it starts ends with it,
-/// also when it fails half-way.
+/// also when it fails half-way. And without a network: what it could fetch would be in no key and no manifest.
 const RUN: &str = r#"set -eu
 mount -t tmpfs tmpfs "$1/run"
-unshare --pid --fork --kill-child chroot "$1" bash /.run.sh
+unshare --net --pid --fork --kill-child chroot "$1" bash /.run.sh
 umount "$1/run"
 rm -rf "$1/.run.sh" "$1/.bundle"
 "#;

@@ -17,7 +17,7 @@ pub struct Recipe {
     /// Parts of the bundle that the script reads, whole, below `$LAB_BUNDLE`; they do not stay in the image.
     pub script_parts: Vec<String>,
     pub files: Vec<File>,
-    /// Run by bash in the image. Lines that begin with `lab: ` are shown as progress.
+    /// Run by bash in the image, without a network. Lines that begin with `lab: ` are shown as progress.
     pub run: Option<String>,
 }
 
