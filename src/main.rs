@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match lab::commands::run(lab::cli::Cli::parse()) {
-        Ok(text) => {
+        Ok(outcome) => {
             // A reader that closed the pipe has seen enough.
-            let _ = std::io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
+            let _ = std::io::stdout().write_all(outcome.text.as_bytes());
+            ExitCode::from(outcome.code)
         }
         Err(error) => {
             eprintln!("lab: {error}");

@@ -73,11 +73,27 @@ pub fn ensure_image(name: &str, paths: &Paths, offline: bool, reporter: &Reporte
         let why = format!("the image {name} is not in the cache, and --offline fetches nothing");
         return Err(Error::failed("use the image", why).hint(format!("run `lab image build {name}` while online")));
     }
+    tools(recipe.bundle.is_some())?;
     let bundle = match &recipe.bundle {
         Some(bundle) => Some(self::bundle(bundle, paths, false, reporter)?),
         None => None,
     };
     image::build(&recipe, bundle.as_ref(), &key, &image::Options { cache: &cache, reporter })
+}
+
+/// The programs that builds run, looked for before the first of them runs for minutes.
+fn tools(with_bundle: bool) -> Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there = |name: &&str| std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
+    let mut wanted = vec!["mmdebstrap", "mke2fs", "qemu-img", "tar"];
+    wanted.extend(with_bundle.then_some("go"));
+    let missing: Vec<&str> = wanted.into_iter().filter(|name| !there(name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let why = format!("missing on this host: {}", missing.join(", "));
+    Err(Error::host("build the image; nothing was changed", why)
+        .hint("scripts/setup-host of the repository installs them (Debian)"))
 }
 
 /// `lab image build`: builds again what is damaged.

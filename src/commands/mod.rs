@@ -1,28 +1,87 @@
 //! One verb per file: wires rooms together, decides nothing.
 
+mod destroy;
+mod drivers;
 mod images;
+mod look;
+mod summary;
+mod up;
+mod which;
 
 use crate::cli::{BundleAction, Cli, ImageAction, Verb};
-use crate::error::{Error, Result};
+use crate::error::{Context, Result};
+use crate::event::Reporter;
+use crate::network;
 use crate::paths::Paths;
 use crate::ui::Ui;
 
-/// Runs the verb; returns what goes to stdout.
-pub fn run(cli: Cli) -> Result<String> {
-    let paths = Paths::from_env();
+/// What a verb leaves: text for stdout and an exit code.
+pub struct Outcome {
+    pub text: String,
+    pub code: u8,
+}
+
+impl From<String> for Outcome {
+    fn from(text: String) -> Self {
+        Self { text, code: 0 }
+    }
+}
+
+/// Runs the verb.
+pub fn run(cli: Cli) -> Result<Outcome> {
+    let runtime = tokio::runtime::Runtime::new().context(|| "start".to_owned())?;
     let ui = Ui::new(cli.verbose);
-    let reporter = ui.reporter();
-    let result = match cli.verb {
-        Verb::Bundle { action: BundleAction::Build { name } } => {
-            images::bundle(&name, &paths, false, &reporter).map(|b| format!("{}\n", b.dir.display()))
-        }
-        Verb::Bundle { action: BundleAction::Show { name, json } } => images::show_bundle(&name, json, &paths),
-        Verb::Image { action: ImageAction::Build { name } } => {
-            images::build_image(&name, &paths, &reporter).map(|i| format!("{}\n", i.dir.display()))
-        }
-        Verb::Image { action: ImageAction::List } => Ok(images::list_images(&paths)),
-        _ => Err(Error::failed("run this", "not there yet")),
-    };
+    let result = runtime.block_on(verb(cli.verb, &Paths::from_env(), &ui.reporter()));
     ui.finish();
+    // What still blocks a thread, as a wait for a process, must not hold up the end.
+    runtime.shutdown_background();
     result
+}
+
+async fn verb(verb: Verb, paths: &Paths, reporter: &Reporter) -> Result<Outcome> {
+    match verb {
+        Verb::Up(args) => up::up(args, paths, reporter).await.map(Outcome::from),
+        Verb::Plan(args) => up::show_plan(args, paths).await.map(Outcome::from),
+        Verb::Destroy(args) => destroy::destroy(args, paths, reporter).await.map(Outcome::from),
+        Verb::Status(args) => look::status(args, paths).await.map(Outcome::from),
+        Verb::List => look::list(paths).map(Outcome::from),
+        Verb::Ssh(args) => look::ssh(args, paths).await.map(|code| Outcome { text: String::new(), code }),
+        Verb::Validate(args) => {
+            let found = which::find(args.which.lab.as_deref(), &args.set, paths)?;
+            let (lab, steps) = (&found.lab, found.lab.steps.len());
+            Ok(format!("{}: good, {} nodes, {steps} steps\n", lab.name, lab.nodes.len()).into())
+        }
+        Verb::Bundle { action } => {
+            blocking(paths, reporter, |paths, reporter| match action {
+                BundleAction::Build { name } => {
+                    images::bundle(&name, paths, false, reporter).map(|b| format!("{}\n", b.dir.display()))
+                }
+                BundleAction::Show { name, json } => images::show_bundle(&name, json, paths),
+            })
+            .await
+        }
+        Verb::Image { action } => {
+            blocking(paths, reporter, |paths, reporter| match action {
+                ImageAction::Build { name } => {
+                    images::build_image(&name, paths, reporter).map(|i| format!("{}\n", i.dir.display()))
+                }
+                ImageAction::List => Ok(images::list_images(paths)),
+            })
+            .await
+        }
+        Verb::Switch { run, networks } => {
+            network::process::run(&run, &networks, reporter).await.map(|()| String::new().into())
+        }
+    }
+}
+
+/// Runs what blocks for minutes on a thread of its own.
+async fn blocking(
+    paths: &Paths,
+    reporter: &Reporter,
+    work: impl FnOnce(&Paths, &Reporter) -> Result<String> + Send + 'static,
+) -> Result<Outcome> {
+    let (paths, reporter) = (paths.clone(), reporter.clone());
+    let done = tokio::task::spawn_blocking(move || work(&paths, &reporter)).await;
+    done.context(|| "build".to_owned())?.map(Outcome::from)
 }

@@ -1,5 +1,8 @@
 //! What a hypervisor or container runtime does for one node. Every method can be called again after it was cut.
 
+pub mod fake;
+pub mod qemu;
+
 use crate::error::{Error, Result};
 use crate::lab::model::Node;
 use crate::seed::Seed;

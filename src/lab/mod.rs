@@ -7,3 +7,5 @@ pub mod model;
 pub mod resolve;
 mod step_file;
 mod types;
+
+pub use types::name_problem;

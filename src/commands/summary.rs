@@ -1,0 +1,53 @@
+//! What `up` shows at its end: the nodes, what the network plugin added, what to try next.
+
+use crate::error::Result;
+use crate::executor;
+use crate::observe::Owner;
+use crate::observe::added::{added, show};
+use crate::paths::Paths;
+use crate::state::record::LabRecord;
+use crate::ui::table;
+
+/// The summary of a lab that is up.
+pub fn summary(record: &LabRecord, paths: &Paths) -> Result<String> {
+    let lab = &record.lab;
+    let rows: Vec<Vec<String>> = lab
+        .nodes
+        .iter()
+        .map(|n| {
+            vec![
+                n.name.clone(),
+                n.address().map_or("-".into(), |a| a.to_string()),
+                n.cpus.to_string(),
+                format!("{} MiB", n.memory >> 20),
+            ]
+        })
+        .collect();
+    let mut out = format!("\n{}\n\n{}", lab.title, table(&["NODE", "ADDRESS", "CPUS", "MEMORY"], &rows));
+    let dir = paths.lab(&lab.name);
+    let read = |name: &str, node: &str| {
+        std::fs::read_to_string(executor::observation(&dir, name).join(format!("{node}.txt"))).ok()
+    };
+    let mut nodes = Vec::new();
+    for node in &lab.nodes {
+        if let (Some(before), Some(after)) = (read("before", &node.name), read("after", &node.name)) {
+            nodes.push((node.name.clone(), added(&before, &after)));
+        }
+    }
+    if nodes.iter().any(|(_, all)| all.iter().any(|a| a.owner == Owner::Flannel)) {
+        out += &format!("\nWhat flannel added, from `before` to `after`:\n{}", show(&nodes, Owner::Flannel));
+        out += &format!("  the captures: {}\n", dir.join("observations").display());
+    }
+    let checks = dir.join("logs");
+    for node in &lab.nodes {
+        let proof = checks.join(format!("proof@{}.log", node.name));
+        if let Ok(text) = std::fs::read_to_string(proof) {
+            let lines: Vec<String> =
+                text.lines().filter_map(|l| l.strip_prefix("out| ")).map(|l| format!("  {l}\n")).collect();
+            out += &format!("\nProof, seen from {}:\n{}", node.name, lines.concat());
+        }
+    }
+    let first = lab.nodes.first().map_or("", |n| n.name.as_str());
+    out += &format!("\nNext: lab ssh {first} | lab status {0} | lab destroy {0}\n", lab.name);
+    Ok(out)
+}

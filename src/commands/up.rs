@@ -1,0 +1,262 @@
+//! `lab up` and `lab plan`.
+
+use super::drivers::{AnyDriver, SshReach, choose, look_at_host, open};
+use super::{images, which};
+use crate::cli;
+use crate::driver::fake::FakeReach;
+use crate::driver::{BaseImage, Driver, NodeSpec, NodeState};
+use crate::error::{Context as _, Error, Result};
+use crate::event::Reporter;
+use crate::executor::{Context, Reach, execute};
+use crate::lab::model::{Lab, NetworkKind};
+use crate::network;
+use crate::paths::Paths;
+use crate::plan::{Known, Task, Verdict, plan, show};
+use crate::seed::Seed;
+use crate::ssh::KeyPair;
+use crate::state::journal::{Journal, now};
+use crate::state::lock;
+use crate::state::record::{LabRecord, place};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+use std::time::Instant;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// `lab up`: image, nodes, steps.
+pub async fn up(args: cli::Up, paths: &Paths, reporter: &Reporter) -> Result<String> {
+    let begun = Instant::now();
+    let found = which::find(args.which.lab.as_deref(), &args.set, paths)?;
+    let lab = found.lab;
+    let dir = paths.lab(&lab.name);
+    let old = LabRecord::load(paths, &lab.name)?;
+    let driver_name = driver_name(args.driver, old.as_ref())?;
+    check_unchanged(&lab, old.as_ref())?;
+    if old.is_none() {
+        // Before the image is built, which takes a while, and before anything is made.
+        together(look_at_host(driver_name, &lab.nodes, paths).await)?;
+    }
+    Paths::make_private(&dir)?;
+    let _lock = lock::acquire(&dir.join("lock"), &lab.name)?;
+    let image = image(&lab, driver_name, old.as_ref(), args.offline, paths, reporter).await?;
+    let driver = open(driver_name, &image, paths).await?;
+    reporter.note(driver.facts().description.clone());
+    let fresh = missing(&driver, &lab, paths).await?;
+    together(driver.preflight(&fresh).await)?;
+    let record = record(old, lab, driver_name, args.offline, image, found.file)?;
+    record.save(paths)?;
+    let summary = run(&record, &driver, paths, reporter).await?;
+    let seconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(format!("{summary}\n{} is up, in {}\n", record.lab.name, crate::ui::duration(seconds)))
+}
+
+/// `lab plan`: what `up` would do, changing nothing.
+pub async fn show_plan(args: cli::Up, paths: &Paths) -> Result<String> {
+    let lab = which::find(args.which.lab.as_deref(), &args.set, paths)?.lab;
+    let old = LabRecord::load(paths, &lab.name)?;
+    let name = driver_name(args.driver, old.as_ref())?;
+    let image = old.map(|r| r.image).unwrap_or(BaseImage { key: String::new(), dir: Default::default() });
+    let driver = open(name, &image, paths).await?;
+    let journal = paths.lab(&lab.name).join("journal");
+    let records = if journal.exists() { Journal::open(&journal)?.records().to_vec() } else { Vec::new() };
+    let tasks = make_plan(&lab, &driver, &records, paths).await?;
+    Ok(show(&lab, &tasks))
+}
+
+fn driver_name(choice: cli::DriverChoice, old: Option<&LabRecord>) -> Result<&'static str> {
+    let chosen = choose(choice);
+    match old {
+        Some(old) if choice == cli::DriverChoice::Auto && old.driver == "fake" => Ok("fake"),
+        Some(old) if choice != cli::DriverChoice::Auto && old.driver != chosen => {
+            let why = format!("its nodes were made by `{}`, and a lab keeps its driver", old.driver);
+            let hint = format!("`lab destroy {}` first", old.lab.name);
+            Err(Error::input(format!("use the driver {chosen}"), why).hint(hint))
+        }
+        _ => Ok(chosen),
+    }
+}
+
+/// What nodes are made of cannot change under them.
+fn check_unchanged(lab: &Lab, old: Option<&LabRecord>) -> Result<()> {
+    let Some(old) = old else { return Ok(()) };
+    let same = old.lab.networks == lab.networks && old.lab.nodes == lab.nodes && old.lab.image == lab.image;
+    if same {
+        return Ok(());
+    }
+    let why = "its nodes, networks or image say something else than when they were made";
+    Err(Error::input(format!("use the lab {}", lab.name), why).hint(format!("`lab destroy {}` first", lab.name)))
+}
+
+async fn image(
+    lab: &Lab,
+    driver: &str,
+    old: Option<&LabRecord>,
+    offline: bool,
+    paths: &Paths,
+    reporter: &Reporter,
+) -> Result<BaseImage> {
+    if driver == "fake" {
+        return Ok(BaseImage { key: String::new(), dir: paths.cache.clone() });
+    }
+    // A lab keeps the image its disks stand on, also when the recipe has changed since.
+    if let Some(old) = old.filter(|o| o.image.dir.exists()) {
+        return Ok(old.image.clone());
+    }
+    let (name, paths, reporter) = (lab.image.clone(), paths.clone(), reporter.clone());
+    let built = tokio::task::spawn_blocking(move || images::ensure_image(&name, &paths, offline, &reporter));
+    let image = built.await.context(|| "build the image".to_owned())??;
+    Ok(BaseImage { key: image.manifest.key, dir: image.dir })
+}
+
+/// The nodes that are still to be made: only for them must the host have room.
+async fn missing(driver: &AnyDriver, lab: &Lab, paths: &Paths) -> Result<Vec<crate::lab::model::Node>> {
+    let mut nodes = Vec::new();
+    for node in &lab.nodes {
+        if !matches!(driver.inspect(&place(paths, &lab.name, &node.name)).await?, NodeState::Running(_)) {
+            nodes.push(node.clone());
+        }
+    }
+    Ok(nodes)
+}
+
+/// Several problems of the host as one error.
+fn together(problems: Vec<Error>) -> Result<()> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let mut texts: Vec<String> = Vec::new();
+    for problem in &problems {
+        let hint = problem.hint.as_ref().map(|h| format!("\n    {h}")).unwrap_or_default();
+        texts.push(format!("  {}: {}{hint}", problem.what, problem.why));
+    }
+    Err(Error::host("start the lab; nothing was changed", format!("the host lacks something\n{}", texts.join("\n"))))
+}
+
+fn record(
+    old: Option<LabRecord>,
+    lab: Lab,
+    driver: &str,
+    offline: bool,
+    image: BaseImage,
+    file: Option<std::path::PathBuf>,
+) -> Result<LabRecord> {
+    if let Some(old) = old {
+        return Ok(LabRecord { lab, offline, file, ..old });
+    }
+    let mut host_keys = BTreeMap::new();
+    for node in &lab.nodes {
+        host_keys.insert(node.name.clone(), KeyPair::generate(&node.name)?);
+    }
+    let login = KeyPair::generate(&format!("lab-{}", lab.name))?;
+    Ok(LabRecord { lab, driver: driver.to_owned(), offline, image, file, login, host_keys })
+}
+
+async fn make_plan(
+    lab: &Lab,
+    driver: &AnyDriver,
+    records: &[crate::state::journal::Record],
+    paths: &Paths,
+) -> Result<Vec<Task>> {
+    let (mut running, mut absent) = (BTreeSet::new(), BTreeSet::new());
+    for node in &lab.nodes {
+        match driver.inspect(&place(paths, &lab.name, &node.name)).await? {
+            NodeState::Running(_) => running.insert(node.name.clone()),
+            NodeState::Absent => absent.insert(node.name.clone()),
+            NodeState::Stopped => false,
+        };
+    }
+    let known = Known { facts: driver.facts(), records, running: &running, absent: &absent, now: now() };
+    Ok(plan(lab, &known))
+}
+
+async fn run(record: &LabRecord, driver: &AnyDriver, paths: &Paths, reporter: &Reporter) -> Result<String> {
+    let lab = &record.lab;
+    let dir = paths.lab(&lab.name);
+    let journal = Journal::open(&dir.join("journal"))?;
+    let tasks = make_plan(lab, driver, journal.records(), paths).await?;
+    if tasks.iter().all(|t| t.verdict == Verdict::Done) {
+        return super::summary::summary(record, paths);
+    }
+    let run_dir = paths.lab_run(&lab.name);
+    Paths::make_private(&run_dir)?;
+    let segments = segments(lab);
+    if record.driver == "qemu" && !segments.is_empty() {
+        network::process::spawn(&run_dir, &segments).await?;
+    }
+    let specs = specs(record, paths);
+    let journal = Mutex::new(journal);
+    match driver {
+        AnyDriver::Fake(fake) => {
+            let reach = FakeReach { nodes: dir.join("nodes") };
+            go(record, &tasks, &specs, fake, &reach, &dir, &journal, reporter).await?;
+        }
+        AnyDriver::Qemu(_) => {
+            let reach = SshReach { record, slowness: driver.facts().slowness };
+            go(record, &tasks, &specs, driver, &reach, &dir, &journal, reporter).await?;
+        }
+    }
+    super::summary::summary(record, paths)
+}
+
+#[expect(clippy::too_many_arguments, reason = "the parts of the executor's context, which is made here")]
+async fn go<D: Driver, C: Reach>(
+    record: &LabRecord,
+    tasks: &[Task],
+    specs: &BTreeMap<String, NodeSpec>,
+    driver: &D,
+    reach: &C,
+    dir: &std::path::Path,
+    journal: &Mutex<Journal>,
+    reporter: &Reporter,
+) -> Result<()> {
+    let context = Context { lab: &record.lab, tasks, specs, driver, reach, dir, journal, reporter };
+    let what = || "listen for signals".to_owned();
+    let mut interrupt = signal(SignalKind::interrupt()).context(what)?;
+    let mut terminate = signal(SignalKind::terminate()).context(what)?;
+    let mut hangup = signal(SignalKind::hangup()).context(what)?;
+    let interrupted = async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    };
+    execute(&context, interrupted).await
+}
+
+/// The names of the lab's host-only networks.
+fn segments(lab: &Lab) -> Vec<String> {
+    let own = lab.networks.iter().filter(|n| n.kind != NetworkKind::Nat);
+    own.map(|n| n.name.clone()).collect()
+}
+
+fn specs(record: &LabRecord, paths: &Paths) -> BTreeMap<String, NodeSpec> {
+    let lab = &record.lab;
+    let hosts = Seed::hosts_of(lab);
+    let run = paths.lab_run(&lab.name);
+    let mut all = BTreeMap::new();
+    for node in &lab.nodes {
+        let Some(keys) = record.host_keys.get(&node.name) else { continue };
+        let seed = Seed {
+            hostname: node.name.clone(),
+            authorized_key: record.login.public.clone(),
+            host_key: keys.private.clone(),
+            host_key_public: keys.public.clone(),
+            hosts: hosts.clone(),
+        };
+        let ports = segments(lab).into_iter().map(|n| {
+            let socket = network::socket(&run, &n);
+            (n, socket)
+        });
+        let spec = NodeSpec {
+            lab: lab.name.clone(),
+            node: node.clone(),
+            place: place(paths, &lab.name, &node.name),
+            image: record.image.clone(),
+            seed,
+            offline: record.offline,
+            ports: ports.collect(),
+        };
+        all.insert(node.name.clone(), spec);
+    }
+    all
+}

@@ -1,0 +1,104 @@
+//! Which lab a verb means, and its lab file resolved.
+
+use crate::embedded;
+use crate::error::{Context, Error, Result};
+use crate::lab::model::Lab;
+use crate::lab::resolve::{Sources, resolve};
+use crate::paths::Paths;
+use crate::state::record::{LabRecord, existing};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The lab file that a verb finds in a folder.
+const HERE: &str = "lab.yaml";
+
+/// A lab file that was found.
+pub struct Found {
+    pub lab: Lab,
+    /// None for a lab in the box.
+    pub file: Option<PathBuf>,
+}
+
+/// Resolves the lab that is meant, for verbs that need its file: the one named (a path wins over a name), else the lab
+/// file in this folder, else the only lab that exists.
+pub fn find(named: Option<&str>, set: &[String], paths: &Paths) -> Result<Found> {
+    let set = assignments(set)?;
+    let name = match named {
+        Some(name) => name.to_owned(),
+        None if Path::new(HERE).exists() => HERE.to_owned(),
+        None => only(paths)?,
+    };
+    let path = Path::new(&name);
+    if path.is_file() {
+        let file = path.canonicalize().context(|| format!("find {name}"))?;
+        let text = std::fs::read_to_string(path).context(|| format!("read {name}"))?;
+        return Ok(Found { lab: read(&name, &text, file.parent(), &set)?, file: Some(file) });
+    }
+    if let Some((_, text)) = embedded::labs().into_iter().find(|(n, _)| *n == name) {
+        return Ok(Found { lab: read(&format!("labs/{name}.yaml"), text, None, &set)?, file: None });
+    }
+    if let Some(file) = LabRecord::load(paths, &name)?.and_then(|r| r.file)
+        && file.is_file()
+    {
+        let text = std::fs::read_to_string(&file).context(|| format!("read {}", file.display()))?;
+        return Ok(Found { lab: read(&file.display().to_string(), &text, file.parent(), &set)?, file: Some(file) });
+    }
+    let known: Vec<String> = embedded::labs().into_iter().map(|(n, _)| n).collect();
+    let why = format!("there is no lab file of this name, and no lab in the box; the box has {}", known.join(", "));
+    Err(Error::input(format!("find the lab {name}"), why).hint("`lab list` shows all labs"))
+}
+
+/// The name of the lab that is meant, for verbs that need only what exists.
+pub fn name(named: Option<&str>, paths: &Paths) -> Result<String> {
+    match named {
+        Some(name) if Path::new(name).is_file() => find(Some(name), &[], paths).map(|f| f.lab.name),
+        Some(name) => Ok(name.to_owned()),
+        None if Path::new(HERE).exists() => find(None, &[], paths).map(|f| f.lab.name),
+        None => only(paths),
+    }
+}
+
+/// The record of the lab that is meant.
+pub fn record(named: Option<&str>, paths: &Paths) -> Result<LabRecord> {
+    let name = name(named, paths)?;
+    let missing = || {
+        let hint = format!("`lab up {name}` makes it; `lab list` shows what there is");
+        Error::input(format!("use the lab {name}"), "it does not exist").hint(hint)
+    };
+    LabRecord::load(paths, &name)?.ok_or_else(missing)
+}
+
+fn only(paths: &Paths) -> Result<String> {
+    let labs = existing(paths);
+    match labs.as_slice() {
+        [one] => Ok(one.clone()),
+        [] => {
+            let known: Vec<String> = embedded::labs().into_iter().map(|(n, _)| n).collect();
+            let why = format!("no {HERE} in this folder, and no lab exists yet");
+            Err(Error::input("tell which lab is meant", why).hint(format!("name one: {}", known.join(", "))))
+        }
+        many => {
+            Err(Error::input("tell which lab is meant", format!("several exist: {}", many.join(", "))).hint("name one"))
+        }
+    }
+}
+
+fn read(name: &str, text: &str, beside: Option<&Path>, set: &BTreeMap<String, String>) -> Result<Lab> {
+    // A folder `templates` beside the lab file comes before the one in the binary.
+    let library = |path: &str| {
+        let own = beside.map(|dir| dir.join("templates").join(path));
+        let found =
+            own.filter(|p| p.is_file()).and_then(|p| Some((p.display().to_string(), std::fs::read_to_string(p).ok()?)));
+        found.or_else(|| embedded::template(path))
+    };
+    resolve(&Sources { name, text, library: &library, set })
+}
+
+fn assignments(set: &[String]) -> Result<BTreeMap<String, String>> {
+    let split = |text: &String| {
+        let (name, value) = text.split_once('=')?;
+        Some((name.to_owned(), value.to_owned()))
+    };
+    let wrong = |text: &String| Error::input("read --set", format!("`{text}` is not NAME=VALUE"));
+    set.iter().map(|text| split(text).ok_or_else(|| wrong(text))).collect()
+}

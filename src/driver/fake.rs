@@ -1,0 +1,168 @@
+//! Nodes that are folders: scripts run on the host, in the node's folder, as the same user. For tests of everything above
+//! the drivers; the folder's files say what the "host" knows, as a real driver asks the kernel.
+
+use super::{Driver, Endpoint, Facts, NodeSpec, NodeState, Place, Stop};
+use crate::error::{Context, Error, Result};
+use crate::event::Stream;
+use crate::executor::Reach;
+use crate::lab::model::Node;
+use crate::ssh::{Exit, Remote, Sink};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::process::Command;
+
+/// The driver.
+pub struct Fake {
+    facts: Facts,
+}
+
+impl Fake {
+    /// A driver whose nodes are as quick as the host.
+    pub fn new() -> Self {
+        let facts = Facts {
+            name: "fake".into(),
+            description: "fake: folders instead of nodes, for tests".into(),
+            slowness: 1,
+            emulated: false,
+            nested_kernel: false,
+            oom_adjust: true,
+            cgroup_v1: false,
+        };
+        Self { facts }
+    }
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn up_mark(place: &Place) -> PathBuf {
+    place.dir.join("up")
+}
+
+impl Driver for Fake {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    async fn preflight(&self, _nodes: &[Node]) -> Vec<Error> {
+        Vec::new()
+    }
+
+    async fn create(&self, spec: &NodeSpec) -> Result<()> {
+        let root = spec.place.dir.join("root");
+        std::fs::create_dir_all(&root).context(|| format!("make {}", root.display()))
+    }
+
+    async fn start(&self, spec: &NodeSpec) -> Result<Endpoint> {
+        std::fs::write(up_mark(&spec.place), "").context(|| "start the node".to_owned())?;
+        Ok(endpoint())
+    }
+
+    async fn stop(&self, place: &Place, _how: Stop) -> Result<()> {
+        match std::fs::remove_file(up_mark(place)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context(|| "stop the node".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn destroy(&self, place: &Place) -> Result<()> {
+        match std::fs::remove_dir_all(&place.dir) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context(|| "destroy the node".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    async fn inspect(&self, place: &Place) -> Result<NodeState> {
+        Ok(match (place.dir.join("root").exists(), up_mark(place).exists()) {
+            (false, _) => NodeState::Absent,
+            (true, false) => NodeState::Stopped,
+            (true, true) => NodeState::Running(endpoint()),
+        })
+    }
+
+    async fn watch(&self, _place: &Place) -> Error {
+        std::future::pending().await
+    }
+}
+
+fn endpoint() -> Endpoint {
+    Endpoint { ssh: SocketAddr::from(([127, 0, 0, 1], 1)) }
+}
+
+/// Reaches a fake node: nothing is waited for.
+pub struct FakeReach {
+    /// The folder above the nodes' folders.
+    pub nodes: PathBuf,
+}
+
+impl Reach for FakeReach {
+    type Remote = FakeRemote;
+
+    async fn reach(
+        &self,
+        node: &str,
+        _endpoint: Endpoint,
+        _limit: Duration,
+        _died: impl Future<Output = Error> + Send,
+    ) -> Result<FakeRemote> {
+        Ok(FakeRemote { dir: self.nodes.join(node) })
+    }
+}
+
+/// Runs commands in the node's folder.
+pub struct FakeRemote {
+    dir: PathBuf,
+}
+
+impl Remote for FakeRemote {
+    async fn exec(&self, command: &str, stdin: &[u8], sink: Sink<'_>) -> Result<Exit> {
+        let what = || "run a command".to_owned();
+        let root = self.dir.join("root");
+        let mut child = shell(&root, &self.dir, command).spawn().context(what)?;
+        let (input, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let write = async {
+            if let Some(mut input) = input {
+                // A command that does not read its input is judged by its exit code.
+                let _ = input.write_all(stdin).await;
+            }
+        };
+        let (mut out, mut err) = (
+            out.ok_or_else(|| Error::failed(what(), "no stdout"))?,
+            err.ok_or_else(|| Error::failed(what(), "no stderr"))?,
+        );
+        let read = async {
+            let (mut a, mut b) = (vec![0; 8192], vec![0; 8192]);
+            let (mut more_out, mut more_err) = (true, true);
+            while more_out || more_err {
+                tokio::select! {
+                    n = out.read(&mut a), if more_out => match n {
+                        Ok(n) if n > 0 => sink(Stream::Out, &a[..n]),
+                        _ => more_out = false,
+                    },
+                    n = err.read(&mut b), if more_err => match n {
+                        Ok(n) if n > 0 => sink(Stream::Err, &b[..n]),
+                        _ => more_err = false,
+                    },
+                }
+            }
+        };
+        tokio::join!(write, read);
+        let status = child.wait().await.context(what)?;
+        Ok(status.code().and_then(|c| u32::try_from(c).ok()).map_or(Exit::Unknown, Exit::Code))
+    }
+}
+
+fn shell(root: &Path, dir: &Path, command: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(command).current_dir(root).env("HOME", root);
+    shell.env("LAB_NODE_ROOT", root).env("LAB_NODE_RUN", dir.join("run"));
+    shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    shell
+}

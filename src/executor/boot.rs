@@ -1,0 +1,48 @@
+//! From nothing to a node that is logged into and has finished booting.
+
+use super::unit::collect;
+use super::{Context, Reach};
+use crate::driver::{Driver, NodeSpec, NodeState};
+use crate::error::{Error, Result};
+use crate::state::journal::What;
+use std::time::Duration;
+
+/// Seconds that an accelerated node may take to its first login, and again to the end of its boot.
+const LIMIT: u64 = 90;
+/// Waits until systemd has started what it starts. A node without systemd is ready when it can be logged into.
+const READY: &str = "if command -v systemctl >/dev/null && [ -d /run/systemd/system ]; then systemctl is-system-running --wait; else echo running; fi";
+
+/// Makes what is missing of the node, starts it and waits until it is ready.
+pub async fn boot<D: Driver, C: Reach>(ctx: &Context<'_, D, C>, spec: &NodeSpec, task: &str) -> Result<C::Remote> {
+    let node = &spec.node.name;
+    if ctx.driver.inspect(&spec.place).await? == NodeState::Absent {
+        ctx.reporter.progress(task, "making the disk");
+        ctx.driver.create(spec).await?;
+        ctx.record(task, "", What::Created)?;
+    }
+    ctx.reporter.progress(task, "starting");
+    let endpoint = ctx.driver.start(spec).await?;
+    ctx.reporter.progress(task, "waiting for SSH");
+    let slowness = ctx.driver.facts().slowness;
+    let limit = Duration::from_secs(LIMIT * slowness);
+    let remote = ctx.reach.reach(node, endpoint, limit, ctx.driver.watch(&spec.place)).await?;
+    ctx.reporter.progress(task, "waiting for the end of its boot");
+    let ready = tokio::time::timeout(limit, collect(&remote, READY, b""));
+    let answer = tokio::select! {
+        answer = ready => answer,
+        error = ctx.driver.watch(&spec.place) => return Err(error),
+    };
+    match answer {
+        Ok(answer) => match answer?.1.trim() {
+            "running" => Ok(remote),
+            // Some unit failed; what the lab needs is tested by its own probes.
+            "degraded" => {
+                ctx.reporter
+                    .note(format!("{node}: booted with failed units; see `lab ssh {node} -c 'systemctl --failed'`"));
+                Ok(remote)
+            }
+            other => Err(Error::failed("boot", format!("systemd says `{other}`")).on(node)),
+        },
+        Err(_) => Err(Error::failed("boot", format!("not finished within {} s", limit.as_secs())).on(node)),
+    }
+}

@@ -1,0 +1,246 @@
+//! Runs what is ready, as much at once as the graph allows; events are the only way out.
+
+mod boot;
+mod log;
+mod observe;
+mod probe;
+mod scope;
+mod step;
+mod unit;
+
+pub use observe::folder as observation;
+pub use unit::collect;
+
+use crate::driver::{Driver, Endpoint, NodeSpec};
+use crate::error::{Error, Kind, Result};
+use crate::event::{Event, Reporter};
+use crate::lab::model::{Action, Lab};
+use crate::plan::{Task, TaskKind, Verdict};
+use crate::ssh::Remote;
+use crate::state::journal::{Journal, What};
+use crate::state::outputs;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::RwLock;
+
+/// How a started node becomes one that commands can be run on.
+pub trait Reach: Send + Sync {
+    type Remote: Remote;
+
+    /// Logs in, trying until `limit` has passed or `died` ends with why the node never will answer.
+    fn reach(
+        &self,
+        node: &str,
+        endpoint: Endpoint,
+        limit: Duration,
+        died: impl Future<Output = Error> + Send,
+    ) -> impl Future<Output = Result<Self::Remote>> + Send;
+}
+
+/// What a run works with.
+pub struct Context<'a, D: Driver, C: Reach> {
+    pub lab: &'a Lab,
+    pub tasks: &'a [Task],
+    pub specs: &'a BTreeMap<String, NodeSpec>,
+    pub driver: &'a D,
+    pub reach: &'a C,
+    /// The lab's state folder.
+    pub dir: &'a Path,
+    pub journal: &'a Mutex<Journal>,
+    pub reporter: &'a Reporter,
+}
+
+type Sessions<C> = RwLock<BTreeMap<String, Arc<<C as Reach>::Remote>>>;
+
+impl<D: Driver, C: Reach> Context<'_, D, C> {
+    fn record(&self, task: &str, key: &str, what: What) -> Result<()> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner).append(task, key, what)
+    }
+}
+
+/// Runs the plan. Nodes that already run are logged into first, so that every step finds its session.
+///
+/// # Errors
+/// The first failure; tasks that were under way beside it are let finish. `interrupted` ending cuts everything: steps
+/// on nodes go on by themselves and are found again by the next run.
+pub async fn execute<D: Driver, C: Reach>(
+    ctx: &Context<'_, D, C>,
+    interrupted: impl Future<Output = ()>,
+) -> Result<()> {
+    let run = run(ctx);
+    tokio::select! {
+        result = run => result,
+        () = interrupted => {
+            let why = "interrupted; nodes stay, and steps under way go on there";
+            let hint = format!("`lab up {0}` goes on, `lab destroy {0}` removes everything", ctx.lab.name);
+            Err(Error::new(Kind::Interrupted, format!("finish `up` of {}", ctx.lab.name), why).hint(hint))
+        }
+    }
+}
+
+async fn run<D: Driver, C: Reach>(ctx: &Context<'_, D, C>) -> Result<()> {
+    let sessions: Sessions<C> = RwLock::default();
+    // A running node is reached when one of its steps runs, and only then.
+    let runs: Vec<&Task> = ctx.tasks.iter().filter(|t| must_run(t, ctx.tasks)).collect();
+    let mut done: BTreeSet<&str> =
+        ctx.tasks.iter().filter(|t| !must_run(t, ctx.tasks)).map(|t| t.id.as_str()).collect();
+    let mut started: BTreeSet<&str> = BTreeSet::new();
+    let mut under_way: Vec<Pin<Box<dyn Future<Output = (&Task, Result<()>)> + Send + '_>>> = Vec::new();
+    let mut failure: Option<Error> = None;
+    loop {
+        if failure.is_none() {
+            for task in &runs {
+                let ready = task.needs.iter().all(|n| done.contains(n.as_str()));
+                if ready && started.insert(&task.id) {
+                    let sessions = &sessions;
+                    under_way.push(Box::pin(async move { (*task, one(ctx, task, sessions).await) }));
+                }
+            }
+        }
+        if under_way.is_empty() {
+            return failure.map_or(Ok(()), Err);
+        }
+        let (task, result) = first(&mut under_way).await;
+        match result {
+            Ok(()) => {
+                done.insert(&task.id);
+            }
+            Err(error) => {
+                failure.get_or_insert(error);
+            }
+        }
+    }
+}
+
+/// A boot that is done is still gone through when a step of its node runs: it makes the session.
+fn must_run(task: &Task, tasks: &[Task]) -> bool {
+    let used = |node: &String| {
+        tasks.iter().any(|t| {
+            t.verdict != Verdict::Done && matches!(&t.kind, TaskKind::Step { nodes, .. } if nodes.contains(node))
+        })
+    };
+    task.verdict != Verdict::Done || matches!(&task.kind, TaskKind::Boot { node } if used(node))
+}
+
+/// Waits for the first of several futures and takes it out.
+async fn first<T>(futures: &mut Vec<Pin<Box<dyn Future<Output = T> + Send + '_>>>) -> T {
+    std::future::poll_fn(|cx| {
+        for index in 0..futures.len() {
+            if let std::task::Poll::Ready(value) = futures[index].as_mut().poll(cx) {
+                drop(futures.swap_remove(index));
+                return std::task::Poll::Ready(value);
+            }
+        }
+        std::task::Poll::Pending
+    })
+    .await
+}
+
+async fn one<D: Driver, C: Reach>(ctx: &Context<'_, D, C>, task: &Task, sessions: &Sessions<C>) -> Result<()> {
+    let (node, title) = label(ctx.lab, task);
+    let id = task.id.clone();
+    ctx.reporter.send(Event::Started { task: id.clone(), node: node.clone(), title: title.clone() });
+    let begun = Instant::now();
+    let result = match &task.kind {
+        TaskKind::Boot { node } => node_up(ctx, task, node, sessions).await,
+        TaskKind::Step { index, nodes } => steps(ctx, task, *index, nodes, sessions).await,
+    };
+    let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    ctx.reporter.send(match &result {
+        Ok(None) => Event::Finished { task: id, node, title, millis },
+        Ok(Some(why)) => Event::Skipped { task: id, node, title, why: why.clone() },
+        Err(error) => {
+            let why = error.why.lines().next().unwrap_or_default().to_owned();
+            Event::Failed { task: id, node, title, why }
+        }
+    });
+    result.map(drop)
+}
+
+fn label(lab: &Lab, task: &Task) -> (Option<String>, String) {
+    match &task.kind {
+        TaskKind::Boot { node } => (Some(node.clone()), "boot".to_owned()),
+        TaskKind::Step { index, nodes } => {
+            let title = lab.steps.get(*index).map_or(task.id.clone(), |s| match &s.action {
+                Action::Wait { probe } | Action::Check { probe } => probe.description.clone(),
+                Action::Observe { name } => format!("observe {name}"),
+                _ => s.name.clone(),
+            });
+            ((nodes.len() == 1).then(|| nodes[0].clone()), title)
+        }
+    }
+}
+
+async fn node_up<D: Driver, C: Reach>(
+    ctx: &Context<'_, D, C>,
+    task: &Task,
+    node: &str,
+    sessions: &Sessions<C>,
+) -> Result<Option<String>> {
+    let unknown = || Error::failed("boot", "the plan names a node that the lab does not have").on(node);
+    let spec = ctx.specs.get(node).ok_or_else(unknown)?;
+    let remote = boot::boot(ctx, spec, &task.id).await?;
+    sessions.write().await.insert(node.to_owned(), Arc::new(remote));
+    Ok((task.verdict == Verdict::Done).then(|| "runs already".to_owned()))
+}
+
+async fn steps<D: Driver, C: Reach>(
+    ctx: &Context<'_, D, C>,
+    task: &Task,
+    index: usize,
+    nodes: &[String],
+    sessions: &Sessions<C>,
+) -> Result<Option<String>> {
+    let step = &ctx.lab.steps[index];
+    ctx.record(&task.id, &task.key, What::Started)?;
+    let mut remotes = Vec::new();
+    for node in nodes {
+        let found = sessions.read().await.get(node).cloned();
+        let missing = || Error::failed(format!("run the step {}", step.name), "there is no session").on(node);
+        remotes.push((node.as_str(), found.ok_or_else(missing)?));
+    }
+    let work = async {
+        if let Action::Observe { name } = &step.action {
+            observe::capture(name, &remotes, ctx.dir).await?;
+            return Ok(None);
+        }
+        let mut skipped = None;
+        for (node, remote) in &remotes {
+            let scope = scope::of_step(ctx.lab, step, node, ctx.driver.facts(), ctx.tasks, ctx.dir);
+            let run = step::Run {
+                remote: &**remote,
+                lab: &ctx.lab.name,
+                node,
+                step,
+                task,
+                scope: &scope,
+                slowness: ctx.driver.facts().slowness,
+                logs: &ctx.dir.join("logs"),
+                reporter: ctx.reporter,
+            };
+            match run.run().await? {
+                step::Ended::Done(outputs) if !outputs.values.is_empty() => outputs::save(ctx.dir, &task.id, &outputs)?,
+                step::Ended::Done(_) => {}
+                step::Ended::Already => skipped = Some("already so".to_owned()),
+            }
+        }
+        Ok(skipped)
+    };
+    let died = async {
+        let mut watches: Vec<Pin<Box<dyn Future<Output = Error> + Send + '_>>> = Vec::new();
+        for spec in nodes.iter().filter_map(|n| ctx.specs.get(n)) {
+            watches.push(Box::pin(ctx.driver.watch(&spec.place)));
+        }
+        first(&mut watches).await
+    };
+    let result = tokio::select! {
+        result = work => result,
+        error = died => Err(error),
+    };
+    ctx.record(&task.id, &task.key, if result.is_ok() { What::Done } else { What::Failed })?;
+    result
+}

@@ -1,0 +1,125 @@
+//! A script on a node as a named transient unit: when `lab` dies, the next `up` finds it and attaches.
+
+use crate::error::{Error, Result};
+use crate::event::Stream;
+use crate::ssh::{Exit, Remote, Sink};
+use crate::template::quote;
+use std::collections::BTreeMap;
+
+/// The node's side of it.
+const UNIT: &str = include_str!("unit.sh");
+/// What `attach` exits with when the step left no exit code.
+const NO_RESULT: u32 = 253;
+/// Connections that may break under one step before it is given up.
+const ATTACHES: usize = 5;
+
+/// What is there of an earlier start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Earlier {
+    Nothing,
+    /// The same step still runs.
+    Running,
+    /// The same step ended with this code.
+    Done(u32),
+    /// It was cut: a reboot, a kill.
+    Cut,
+    /// Another version of the step still runs.
+    Other,
+}
+
+/// One task's unit on one node.
+pub struct Unit<'a, R: Remote> {
+    pub remote: &'a R,
+    pub node: &'a str,
+    /// Safe for file and unit names.
+    pub name: String,
+    pub key: &'a str,
+}
+
+/// The unit name of a task: a readable part and a digest.
+pub fn name(task: &str) -> String {
+    let readable: String = task.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(32).collect();
+    format!("{readable}-{}", &blake3::hash(task.as_bytes()).to_hex()[..8])
+}
+
+impl<R: Remote> Unit<'_, R> {
+    /// What is there of an earlier start.
+    pub async fn earlier(&self) -> Result<Earlier> {
+        let (exit, out, err) = self.call("state", &[self.key], b"").await?;
+        let mut words = out.split_whitespace();
+        Ok(match (exit.ok(), words.next(), words.next()) {
+            (true, Some("nothing"), _) => Earlier::Nothing,
+            (true, Some("running"), _) => Earlier::Running,
+            (true, Some("cut"), _) => Earlier::Cut,
+            (true, Some("other"), _) => Earlier::Other,
+            (true, Some("done"), Some(code)) => Earlier::Done(code.parse().unwrap_or(1)),
+            _ => return Err(self.odd("look at an earlier run", &out, &err)),
+        })
+    }
+
+    /// Ends what runs under this name and forgets it.
+    pub async fn stop(&self) -> Result<()> {
+        self.call("stop", &[], b"").await.map(drop)
+    }
+
+    /// Starts the script.
+    pub async fn start(&self, script: &str) -> Result<()> {
+        let script = format!("set -euo pipefail\n{script}\n");
+        let (exit, out, err) = self.call("start", &[self.key], script.as_bytes()).await?;
+        if exit.ok() { Ok(()) } else { Err(self.odd("start the step", &out, &err)) }
+    }
+
+    /// Follows the output until the step ends. A connection that breaks is made again, where the output stopped.
+    pub async fn attach(&self, sink: Sink<'_>) -> Result<Exit> {
+        let mut seen = [1usize, 1];
+        for _ in 0..ATTACHES {
+            let (out, err) = (seen[0].to_string(), seen[1].to_string());
+            let command = self.command("attach", &[&out, &err]);
+            let mut count = |stream: Stream, bytes: &[u8]| {
+                seen[usize::from(stream == Stream::Err)] += bytes.len();
+                sink(stream, bytes);
+            };
+            match self.remote.exec(&command, b"", &mut count).await? {
+                Exit::Code(NO_RESULT) => return Ok(Exit::Unknown),
+                Exit::Code(code) => return Ok(Exit::Code(code)),
+                Exit::Unknown => {}
+            }
+        }
+        Err(Error::failed("follow the step", "the connection to the node broke again and again").on(self.node))
+    }
+
+    /// What the step left in `$LAB_OUTPUTS`, without the last newline of each.
+    pub async fn outputs(&self) -> Result<BTreeMap<String, String>> {
+        let (_, out, _) = self.call("outputs", &[], b"").await?;
+        let read = |line: &str| {
+            let (name, value) = line.split_once(' ')?;
+            let value = String::from_utf8(data_encoding::BASE64.decode(value.as_bytes()).ok()?).ok()?;
+            Some((name.to_owned(), value.trim_end_matches('\n').to_owned()))
+        };
+        Ok(out.lines().filter_map(read).collect())
+    }
+
+    async fn call(&self, verb: &str, args: &[&str], stdin: &[u8]) -> Result<(Exit, String, String)> {
+        collect(self.remote, &self.command(verb, args), stdin).await
+    }
+
+    fn command(&self, verb: &str, args: &[&str]) -> String {
+        let args: Vec<String> = args.iter().map(|a| quote(a)).collect();
+        format!("bash -c {} unit {verb} {} {}", quote(UNIT), quote(&self.name), args.join(" "))
+    }
+
+    fn odd(&self, what: &str, out: &str, err: &str) -> Error {
+        Error::failed(what, format!("the node answered: {}", format!("{out}{err}").trim())).on(self.node)
+    }
+}
+
+/// Runs a short command and keeps what it prints.
+pub async fn collect<R: Remote>(remote: &R, command: &str, stdin: &[u8]) -> Result<(Exit, String, String)> {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut sink = |stream: Stream, bytes: &[u8]| match stream {
+        Stream::Out => out.extend_from_slice(bytes),
+        Stream::Err => err.extend_from_slice(bytes),
+    };
+    let exit = remote.exec(command, stdin, &mut sink).await?;
+    Ok((exit, String::from_utf8_lossy(&out).into_owned(), String::from_utf8_lossy(&err).into_owned()))
+}
