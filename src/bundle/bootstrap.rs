@@ -15,7 +15,7 @@ pub struct Bootstrap {
 impl Bootstrap {
     /// With the packages of this variant and those named; `work` is a folder with room for the tree.
     pub fn new(variant: &str, packages: &[String], work: &Path) -> Self {
-        let mut command = Command::new("mmdebstrap");
+        let mut command = super::command::program("mmdebstrap");
         let root = rustix::process::getuid().is_root();
         command.arg(if root { "--mode=root" } else { "--mode=unshare" });
         command.arg(format!("--variant={variant}")).arg("--format=tar");

@@ -1,9 +1,10 @@
 //! Running the tools behind bundles and images: their output goes to a log, and a failure shows the log's end.
 
 use crate::error::{Context, Error, Result};
+use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -11,6 +12,31 @@ use std::time::Duration;
 const POLL: Duration = Duration::from_millis(50);
 /// Lines of the log in an error.
 const TAIL: usize = 15;
+
+/// Where programs are looked for: `$PATH`, and after it where they are though an ordinary user's path does not say so:
+/// Debian's mke2fs, and Go as its own installer puts it.
+fn search_path() -> OsString {
+    let given = std::env::var_os("PATH").unwrap_or_default();
+    let more = ["/usr/local/go/bin", "/usr/sbin", "/sbin"].map(PathBuf::from);
+    let all: Vec<PathBuf> = std::env::split_paths(&given).chain(more).collect();
+    // Every part comes from a path, so none has a colon that could not be joined.
+    std::env::join_paths(all).unwrap_or(given)
+}
+
+/// Which of these programs the host lacks.
+pub fn missing<'a>(programs: &[&'a str]) -> Vec<&'a str> {
+    let path = search_path();
+    let there = |name: &&&str| std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
+    programs.iter().filter(|name| !there(name)).copied().collect()
+}
+
+/// A command by the name of its program, looked for where [`missing`] looks. In a locale of its own: messages and sorting
+/// are the same everywhere, and mke2fs refuses a tar with names beyond ASCII (certificates have some) in a plain C one.
+pub fn program(name: &str) -> Command {
+    let mut command = Command::new(name);
+    command.env("PATH", search_path()).env("LC_ALL", "C.UTF-8").env_remove("LANGUAGE");
+    command
+}
 
 /// Begins a log: what an earlier build left goes.
 pub fn begin_log(log: &Path) -> Result<()> {
@@ -122,6 +148,13 @@ mod tests {
         let begun = Instant::now();
         let _ = run("try", bash("sleep 5 & exit 1"), &dir.path().join("x.log"), |_| {}).unwrap_err();
         assert!(begun.elapsed() < Duration::from_secs(3));
+    }
+
+    #[test]
+    fn tools_of_the_system_are_found_without_a_path_to_them() {
+        assert_eq!(missing(&["sh", "no-such-tool"]), ["no-such-tool"]);
+        let path = search_path();
+        assert!(std::env::split_paths(&path).any(|p| p == Path::new("/usr/sbin")), "{path:?}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod produce;
 mod recipe;
 
 pub use build::{Options, build, find, keys};
+pub use command::missing;
 pub use manifest::{Bundle, Manifest, Part, PartFile, sha256};
 pub use produce::EPOCH;
 pub use recipe::Recipe;

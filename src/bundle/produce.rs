@@ -35,7 +35,7 @@ pub fn produce(work: &Work) -> Result<Vec<String>> {
 }
 
 fn build_go(work: &Work, go: &Go) -> Result<Vec<String>> {
-    let mut command = Command::new("go");
+    let mut command = command::program("go");
     command.current_dir(work.dir.join(&go.dir)).arg("build");
     command.args(["-mod=readonly", "-trimpath", "-buildvcs=false"]);
     command.env("CGO_ENABLED", if go.cgo { "1" } else { "0" }).env("GOFLAGS", "").env("GOWORK", "off");
@@ -55,7 +55,7 @@ fn build_go(work: &Work, go: &Go) -> Result<Vec<String>> {
 
 /// What compiled it, for the manifest: the pins alone do not say.
 fn toolchain(work: &Work) -> Result<String> {
-    let output = Command::new("go").current_dir(work.dir).arg("version").output();
+    let output = command::program("go").current_dir(work.dir).arg("version").output();
     let output = output.context(|| "ask go for its version".to_owned())?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().trim_start_matches("go version ").to_owned())
 }
@@ -71,7 +71,7 @@ fn debian(work: &Work, suite: &str, packages: &[String]) -> Result<Vec<String>> 
 }
 
 fn run_script(work: &Work, script: &str) -> Result<()> {
-    let mut command = Command::new("bash");
+    let mut command = command::program("bash");
     command.args(["-euo", "pipefail", "-c", script]);
     command.current_dir(work.out).env("OUT", work.out).env("DIR", work.dir).env("SOURCE_DATE_EPOCH", EPOCH);
     for (name, part) in work.parts {

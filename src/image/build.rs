@@ -8,7 +8,6 @@ use crate::error::{Context, Error, Result};
 use crate::event::Reporter;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 
 /// The task name under which progress is reported.
 const TASK: &str = "image";
@@ -99,10 +98,10 @@ fn bootstrap(recipe: &Recipe, work: &Path, log: &Path, reporter: &Reporter) -> R
 const BUNDLE_IN_TREE: &str = ".bundle";
 
 /// Runs the recipe's script in the tree, which is `$1`. In a process namespace of its own: what it starts ends with it,
-/// also when it fails half-way. And without a network: what it could fetch would be in no key and no manifest.
+/// also when it fails half-way; with the /proc of that namespace, where its programs look for themselves. And without a network: what it could fetch would be in no key and no manifest.
 const RUN: &str = r#"set -eu
 mount -t tmpfs tmpfs "$1/run"
-unshare --net --pid --fork --kill-child chroot "$1" bash /.run.sh
+unshare --net --pid --mount-proc="$1/proc" --fork --kill-child chroot "$1" bash /.run.sh
 umount "$1/run"
 rm -rf "$1/.run.sh" "$1/.bundle"
 "#;
@@ -153,7 +152,7 @@ fn kernel(work: &Path, log: &Path) -> Result<()> {
 }
 
 fn run(work: &Path, log: &Path, program: &str, args: &[&str], env: &[(&str, &str)]) -> Result<()> {
-    let mut command = Command::new(program);
+    let mut command = command::program(program);
     command.current_dir(work).args(args).envs(env.iter().copied());
     command::run(&what(), command, log, |_| {})
 }
