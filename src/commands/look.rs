@@ -33,19 +33,15 @@ pub async fn status(args: cli::Which, paths: &Paths) -> Result<String> {
     }
     let mut out = format!("{}: {}\n{}\n\n", record.lab.name, record.lab.title, driver.facts().description);
     out += &table(&["NODE", "STATE", "ADDRESS", "SSH"], &rows);
-    out += &format!("\n{}", steps(&record, paths)?);
+    out += &format!("\n{}", steps(&record, paths));
     Ok(out)
 }
 
 /// How far the steps are, by the journal.
-fn steps(record: &LabRecord, paths: &Paths) -> Result<String> {
-    let path = paths.lab(&record.lab.name).join("journal");
-    if !path.exists() {
-        return Ok("no step was run yet\n".to_owned());
-    }
-    let journal = Journal::open(&path)?;
+fn steps(record: &LabRecord, paths: &Paths) -> String {
+    let records = Journal::look(&paths.lab(&record.lab.name).join("journal"));
     let mut last: BTreeMap<&str, What> = BTreeMap::new();
-    for r in journal.records().iter().filter(|r| r.what != What::Created) {
+    for r in records.iter().filter(|r| r.what != What::Created) {
         last.insert(&r.task, r.what);
     }
     let named = |what: What| last.iter().filter(|(_, w)| **w == what).map(|(t, _)| *t).collect::<Vec<_>>();
@@ -56,7 +52,7 @@ fn steps(record: &LabRecord, paths: &Paths) -> Result<String> {
             out += &format!("; {word}: {}", names.join(", "));
         }
     }
-    Ok(out + "\n")
+    out + "\n"
 }
 
 /// `lab list`.

@@ -28,15 +28,19 @@ pub async fn up(args: cli::Up, paths: &Paths, reporter: &Reporter) -> Result<Str
     let found = which::find(args.which.lab.as_deref(), &args.set, paths)?;
     let lab = found.lab;
     let dir = paths.lab(&lab.name);
+    Paths::make_private(&dir)?;
+    let lock = lock::acquire(&dir.join("lock"), &lab.name)?;
     let old = LabRecord::load(paths, &lab.name)?;
     let driver_name = driver_name(args.driver, old.as_ref())?;
     check_unchanged(&lab, old.as_ref())?;
     if old.is_none() {
         // Before the image is built, which takes a while, and before anything is made.
-        together(look_at_host(driver_name, &lab.nodes, paths).await)?;
+        let problems = together(look_at_host(driver_name, &lab.nodes, paths).await);
+        if problems.is_err() {
+            std::fs::remove_dir_all(&dir).context(|| "take back the lab's folder".to_owned())?;
+        }
+        problems?;
     }
-    Paths::make_private(&dir)?;
-    let _lock = lock::acquire(&dir.join("lock"), &lab.name)?;
     let image = image(&lab, driver_name, old.as_ref(), args.offline, paths, reporter).await?;
     let driver = open(driver_name, &image, paths).await?;
     reporter.note(driver.facts().description.clone());
@@ -45,6 +49,7 @@ pub async fn up(args: cli::Up, paths: &Paths, reporter: &Reporter) -> Result<Str
     let record = record(old, lab, driver_name, args.offline, image, found.file)?;
     record.save(paths)?;
     let summary = run(&record, &driver, paths, reporter).await?;
+    drop(lock);
     let seconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(format!("{summary}\n{} is up, in {}\n", record.lab.name, crate::ui::duration(seconds)))
 }
@@ -56,8 +61,7 @@ pub async fn show_plan(args: cli::Up, paths: &Paths) -> Result<String> {
     let name = driver_name(args.driver, old.as_ref())?;
     let image = old.map(|r| r.image).unwrap_or(BaseImage { key: String::new(), dir: Default::default() });
     let driver = open(name, &image, paths).await?;
-    let journal = paths.lab(&lab.name).join("journal");
-    let records = if journal.exists() { Journal::open(&journal)?.records().to_vec() } else { Vec::new() };
+    let records = Journal::look(&paths.lab(&lab.name).join("journal"));
     let tasks = make_plan(&lab, &driver, &records, paths).await?;
     Ok(show(&lab, &tasks))
 }
@@ -173,14 +177,15 @@ async fn run(record: &LabRecord, driver: &AnyDriver, paths: &Paths, reporter: &R
     let dir = paths.lab(&lab.name);
     let journal = Journal::open(&dir.join("journal"))?;
     let tasks = make_plan(lab, driver, journal.records(), paths).await?;
-    if tasks.iter().all(|t| t.verdict == Verdict::Done) {
-        return super::summary::summary(record, paths);
-    }
     let run_dir = paths.lab_run(&lab.name);
     Paths::make_private(&run_dir)?;
     let segments = segments(lab);
     if record.driver == "qemu" && !segments.is_empty() {
+        // Also for a lab that has nothing to do: a switch that died comes back, and the nodes connect again.
         network::process::spawn(&run_dir, &segments).await?;
+    }
+    if tasks.iter().all(|t| t.verdict == Verdict::Done) {
+        return super::summary::summary(record, paths);
     }
     let specs = specs(record, paths);
     let journal = Mutex::new(journal);

@@ -9,7 +9,7 @@ use crate::seed::Seed;
 use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Everything a driver needs to make one node; known before anything is made.
 #[derive(Debug, Clone)]
@@ -132,12 +132,4 @@ pub trait Driver: Send + Sync {
 /// The serial or console log of a node, kept by every driver.
 pub fn console_log(place: &Place) -> PathBuf {
     place.dir.join("console.log")
-}
-
-/// The last lines of a node's console, for messages; empty when there is none.
-pub fn console_tail(dir_log: &Path, lines: usize) -> String {
-    let text = std::fs::read(dir_log).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    let all: Vec<&str> = text.lines().collect();
-    all[all.len().saturating_sub(lines)..].join("\n")
 }

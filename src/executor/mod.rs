@@ -15,7 +15,7 @@ use crate::driver::{Driver, Endpoint, NodeSpec};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Reporter};
 use crate::lab::model::{Action, Lab};
-use crate::plan::{Task, TaskKind, Verdict};
+use crate::plan::{Task, TaskKind, Verdict, boot_id};
 use crate::ssh::Remote;
 use crate::state::journal::{Journal, What};
 use crate::state::outputs;
@@ -54,6 +54,9 @@ pub struct Context<'a, D: Driver, C: Reach> {
     pub reporter: &'a Reporter,
 }
 
+/// One of several futures that are waited for together.
+type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 type Sessions<C> = RwLock<BTreeMap<String, Arc<<C as Reach>::Remote>>>;
 
 impl<D: Driver, C: Reach> Context<'_, D, C> {
@@ -89,12 +92,12 @@ async fn run<D: Driver, C: Reach>(ctx: &Context<'_, D, C>) -> Result<()> {
     let mut done: BTreeSet<&str> =
         ctx.tasks.iter().filter(|t| !must_run(t, ctx.tasks)).map(|t| t.id.as_str()).collect();
     let mut started: BTreeSet<&str> = BTreeSet::new();
-    let mut under_way: Vec<Pin<Box<dyn Future<Output = (&Task, Result<()>)> + Send + '_>>> = Vec::new();
+    let mut under_way: Vec<Pending<(&Task, Result<()>)>> = Vec::new();
     let mut failure: Option<Error> = None;
     loop {
         if failure.is_none() {
             for task in &runs {
-                let ready = task.needs.iter().all(|n| done.contains(n.as_str()));
+                let ready = task.needs.iter().all(|n| done.contains(n.as_str())) && booted(task, &done);
                 if ready && started.insert(&task.id) {
                     let sessions = &sessions;
                     under_way.push(Box::pin(async move { (*task, one(ctx, task, sessions).await) }));
@@ -116,6 +119,15 @@ async fn run<D: Driver, C: Reach>(ctx: &Context<'_, D, C>) -> Result<()> {
     }
 }
 
+/// Whether the step's nodes are logged into. The steps before it may have been done by an earlier run, so that its needs
+/// alone do not tell.
+fn booted(task: &Task, done: &BTreeSet<&str>) -> bool {
+    match &task.kind {
+        TaskKind::Boot { .. } => true,
+        TaskKind::Step { nodes, .. } => nodes.iter().all(|n| done.contains(boot_id(n).as_str())),
+    }
+}
+
 /// A boot that is done is still gone through when a step of its node runs: it makes the session.
 fn must_run(task: &Task, tasks: &[Task]) -> bool {
     let used = |node: &String| {
@@ -127,7 +139,7 @@ fn must_run(task: &Task, tasks: &[Task]) -> bool {
 }
 
 /// Waits for the first of several futures and takes it out.
-async fn first<T>(futures: &mut Vec<Pin<Box<dyn Future<Output = T> + Send + '_>>>) -> T {
+async fn first<T>(futures: &mut Vec<Pending<'_, T>>) -> T {
     std::future::poll_fn(|cx| {
         for index in 0..futures.len() {
             if let std::task::Poll::Ready(value) = futures[index].as_mut().poll(cx) {
@@ -231,7 +243,7 @@ async fn steps<D: Driver, C: Reach>(
         Ok(skipped)
     };
     let died = async {
-        let mut watches: Vec<Pin<Box<dyn Future<Output = Error> + Send + '_>>> = Vec::new();
+        let mut watches: Vec<Pending<Error>> = Vec::new();
         for spec in nodes.iter().filter_map(|n| ctx.specs.get(n)) {
             watches.push(Box::pin(ctx.driver.watch(&spec.place)));
         }

@@ -19,7 +19,7 @@ pub async fn capture<R: Remote>(name: &str, remotes: &[(&str, Arc<R>)], dir: &Pa
     let folder = folder(dir, name);
     Paths::make_private(&folder)?;
     let taken = std::sync::Mutex::new(Vec::new());
-    let mut all: Vec<std::pin::Pin<Box<dyn Future<Output = Result<()>> + Send + '_>>> = Vec::new();
+    let mut all: Vec<super::Pending<Result<()>>> = Vec::new();
     for (node, remote) in remotes {
         let (taken, command) = (&taken, super::probe::bash(observe::capture::script()));
         all.push(Box::pin(async move {

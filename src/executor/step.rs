@@ -69,7 +69,7 @@ impl<R: Remote> Run<'_, R> {
         let script = self.render(script)?;
         let unit = Unit { remote: self.remote, node: self.node, name: unit::name(&self.task.id), key: &self.task.key };
         let earlier = unit.earlier().await?;
-        let resumed = matches!(earlier, Earlier::Running | Earlier::Done(0));
+        let resumed = self.task.resumable && matches!(earlier, Earlier::Running | Earlier::Done(0));
         if !resumed {
             if let Some(unless) = &self.step.unless
                 && self.holds(unless).await?
@@ -79,7 +79,7 @@ impl<R: Remote> Run<'_, R> {
             if earlier != Earlier::Nothing {
                 unit.stop().await?;
             }
-            if let Some(undo) = self.step.undo.as_ref().filter(|_| self.task.retried || earlier != Earlier::Nothing) {
+            if let Some(undo) = self.step.undo.as_ref().filter(|_| self.task.retried) {
                 self.undo(undo).await?;
             }
             unit.start(&script).await?;

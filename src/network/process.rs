@@ -80,7 +80,7 @@ pub async fn spawn_as(exe: &Path, run: &Path, networks: &[String]) -> Result<Pro
         _ => {
             // It is ours and not reaped, so the number cannot be somebody else's.
             let _ = child.kill().await;
-            let why = crate::driver::console_tail(&log_path, 5);
+            let why = crate::state::tail::last_lines(&log_path, 5);
             let why = if why.is_empty() { "it ended before it was ready".to_owned() } else { why };
             Err(Error::failed(what(), why).hint(format!("its log is {}", log_path.display())))
         }

@@ -25,6 +25,8 @@ pub struct Task {
     pub verdict: Verdict,
     /// An earlier try was begun and not finished: undo comes first.
     pub retried: bool,
+    /// The very same thing was begun and nobody saw its end: it may still run on the node, or have ended there.
+    pub resumable: bool,
 }
 
 /// What a task does.
@@ -74,8 +76,16 @@ pub fn plan(lab: &Lab, known: &Known) -> Vec<Task> {
             needs.extend(reads.iter().cloned());
             needs.remove(&id);
             let kind = TaskKind::Step { index, nodes: nodes.clone() };
-            let task =
-                Task { id: id.clone(), kind, needs, reads, key: key.clone(), verdict: Verdict::Done, retried: false };
+            let task = Task {
+                id: id.clone(),
+                kind,
+                needs,
+                reads,
+                key: key.clone(),
+                verdict: Verdict::Done,
+                retried: false,
+                resumable: false,
+            };
             tasks.push(judge(task, &nodes, &tasks, known));
             ids.push((id, nodes));
         }
@@ -131,7 +141,7 @@ fn boot(node: &str, known: &Known) -> Task {
     };
     let (needs, reads) = (BTreeSet::new(), BTreeSet::new());
     let kind = TaskKind::Boot { node: node.to_owned() };
-    Task { id: boot_id(node), kind, needs, reads, key: String::new(), verdict, retried: false }
+    Task { id: boot_id(node), kind, needs, reads, key: String::new(), verdict, retried: false, resumable: false }
 }
 
 /// Whether a step's task runs: it was never done, does something else now, or follows one that runs again.
@@ -140,8 +150,7 @@ fn judge(mut task: Task, nodes: &[String], before: &[Task], known: &Known) -> Ta
         .iter()
         .filter_map(|n| known.records.iter().rposition(|r| r.what == What::Created && r.task == boot_id(n)));
     let since = created.max().unwrap_or(0);
-    let mine = known.records.iter().skip(since).filter(|r| r.task == task.id);
-    let last = mine.last();
+    let last = known.records.iter().skip(since).rfind(|r| r.task == task.id);
     let gone = nodes.iter().any(|n| known.absent.contains(n));
     let again = before
         .iter()
@@ -155,6 +164,7 @@ fn judge(mut task: Task, nodes: &[String], before: &[Task], known: &Known) -> Ta
         Some(_) => again.map(|t| format!("{} runs again", t.id)),
     };
     task.retried = !gone && last.is_some_and(|r| r.what != What::Done || r.key != task.key);
+    task.resumable = !gone && last.is_some_and(|r| r.what == What::Started && r.key == task.key);
     task.verdict = why.map_or(Verdict::Done, |why| Verdict::Run { why });
     task
 }

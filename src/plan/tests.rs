@@ -103,7 +103,8 @@ fn an_edited_step_and_what_follows_run_again() {
     let tasks = world.plan(&edited);
     assert_eq!(running(&tasks), ["local@n1", "late@n2", "observe after"]);
     assert!(tasks.iter().find(|t| t.id == "local@n1").unwrap().retried);
-    assert!(!tasks.iter().find(|t| t.id == "late@n2").unwrap().retried);
+    let late = tasks.iter().find(|t| t.id == "late@n2").unwrap();
+    assert!(!late.retried && !late.resumable, "what it did before is over");
 }
 
 #[test]
@@ -115,7 +116,8 @@ fn a_step_that_was_cut_runs_again_with_undo() {
     world.records.push(Record { time: 1, task: "join@n2".into(), key, what: What::Started });
     let tasks = world.plan(LAB);
     assert_eq!(running(&tasks), ["join@n2", "late@n2", "observe after"]);
-    assert!(tasks.iter().find(|t| t.id == "join@n2").unwrap().retried);
+    let join = tasks.iter().find(|t| t.id == "join@n2").unwrap();
+    assert!(join.retried && join.resumable);
 }
 
 #[test]

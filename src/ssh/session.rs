@@ -192,3 +192,7 @@ impl Remote for Session {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

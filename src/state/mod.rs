@@ -5,4 +5,5 @@ pub mod lock;
 pub mod outputs;
 pub mod process;
 pub mod record;
+pub mod tail;
 pub mod write;

@@ -12,11 +12,12 @@ use self::accel::Choice;
 use self::console::Console;
 use self::host::Program;
 use self::qmp::Qmp;
-use super::{BaseImage, Driver, Endpoint, Facts, NodeSpec, NodeState, Place, Stop, console_log, console_tail};
+use super::{BaseImage, Driver, Endpoint, Facts, NodeSpec, NodeState, Place, Stop, console_log};
 use crate::error::{Context, Error, Result};
 use crate::lab::model::Node;
 use crate::paths::Paths;
 use crate::state::process::ProcessId;
+use crate::state::tail::last_lines;
 use crate::state::write::atomically;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
@@ -110,7 +111,7 @@ impl Qemu {
         match reach(place, process).await {
             Ok(endpoint) => Ok(endpoint),
             Err(e) => {
-                let said = console_tail(&process::log(place), LAST_LINES);
+                let said = last_lines(&process::log(place), LAST_LINES);
                 let hint = format!("its log is {}", process::log(place).display());
                 let e = Error::failed("start QEMU", if said.is_empty() { e.why } else { said }).hint(hint);
                 kill(process).await?;
@@ -189,7 +190,7 @@ fn remove_dir(dir: &Path) -> Result<()> {
 /// The end of a node, told with what it said last.
 fn death(place: &Place, why: &str) -> Error {
     let log = console_log(place);
-    let said = [console_tail(&process::log(place), LAST_LINES), console_tail(&log, LAST_LINES)];
+    let said = [last_lines(&process::log(place), LAST_LINES), last_lines(&log, LAST_LINES)];
     let said: Vec<_> = said.into_iter().filter(|s| !s.is_empty()).collect();
     let why = if said.is_empty() { why.to_owned() } else { format!("{why}; it said last:\n{}", said.join("\n")) };
     Error::failed("keep the node running", why).on(&place.node).hint(format!("its console is {}", log.display()))

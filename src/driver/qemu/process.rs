@@ -48,7 +48,7 @@ pub fn spawn(program: &Program, arguments: &[OsString], place: &Place) -> Result
         .context(what)?;
     // Nothing is awaited between the spawn and the record, so only a killed `lab` can lose it; `find` copes with that.
     let process = child.id().and_then(ProcessId::of).ok_or_else(|| {
-        let said = crate::driver::console_tail(&self::log(place), 5);
+        let said = crate::state::tail::last_lines(&self::log(place), 5);
         Error::failed(what(), format!("it ended at once: {said}"))
     })?;
     let text = serde_json::to_vec(&process).context(what)?;
