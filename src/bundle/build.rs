@@ -4,17 +4,17 @@ use super::cache::{self, CachedPart, Missing};
 use super::manifest::{Bundle, Manifest, Part};
 use super::produce::{Work, produce};
 use super::recipe::{PartRecipe, Producer, Recipe};
+use super::{command, lock};
 use crate::error::{Context, Error, Result};
 use crate::event::Reporter;
 use crate::state::write;
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// The task name under which progress is reported.
 const TASK: &str = "bundle";
-/// Raised when a producer makes other bytes from the same recipe.
-const FORMAT: u32 = 2;
 
 /// Where and how to build.
 pub struct Options<'a> {
@@ -37,8 +37,8 @@ pub fn keys(recipe: &Recipe, dir: &Path) -> Result<(BTreeMap<String, String>, St
     let mut whole = blake3::Hasher::new();
     for part in &recipe.parts {
         let mut hasher = blake3::Hasher::new();
-        // The recipe's derived form is stable enough: a change of it rebuilds, it never confuses.
-        hasher.update(format!("{FORMAT} {} {:?}", std::env::consts::ARCH, part).as_bytes());
+        // The recipe's own derive is stable enough: a change of its form rebuilds, it never confuses.
+        hasher.update(format!("{} {} {:?}", form(&part.producer), std::env::consts::ARCH, part).as_bytes());
         if let Producer::Go(go) = &part.producer {
             hash_folder(&dir.join(&go.dir), &mut hasher)?;
         }
@@ -50,6 +50,14 @@ pub fn keys(recipe: &Recipe, dir: &Path) -> Result<(BTreeMap<String, String>, St
         keys.insert(part.name.clone(), key);
     }
     Ok((keys, whole.finalize().to_hex()[..16].to_owned()))
+}
+
+/// Raised when a producer makes other bytes of the same recipe, so that what the older one made is not used.
+fn form(producer: &Producer) -> u32 {
+    match producer {
+        Producer::Go(_) | Producer::Run { .. } | Producer::Images(_) => 2,
+        Producer::Debian { .. } => 3,
+    }
 }
 
 fn hash_folder(dir: &Path, hasher: &mut blake3::Hasher) -> Result<()> {
@@ -69,12 +77,22 @@ fn hash_folder(dir: &Path, hasher: &mut blake3::Hasher) -> Result<()> {
     Ok(())
 }
 
-/// The finished bundle of this recipe, if the cache has it.
+/// The finished bundle of this recipe, if the cache has it and every file has its size; [`Bundle::verify`] proves the
+/// content.
 pub fn find(recipe: &Recipe, options: &Options) -> Result<Option<Bundle>> {
     let (_, key) = keys(recipe, options.dir)?;
-    let dir = options.cache.join(format!("{}-{key}", recipe.name));
-    let Ok(text) = std::fs::read(dir.join("manifest.json")) else { return Ok(None) };
-    Ok(serde_json::from_slice(&text).ok().map(|manifest| Bundle { dir, manifest }))
+    Ok(at(folder(recipe, &key, options)))
+}
+
+fn folder(recipe: &Recipe, key: &str, options: &Options) -> PathBuf {
+    options.cache.join(format!("{}-{key}", recipe.name))
+}
+
+fn at(dir: PathBuf) -> Option<Bundle> {
+    let manifest: Manifest = serde_json::from_slice(&std::fs::read(dir.join("manifest.json")).ok()?).ok()?;
+    let bundle = Bundle { dir, manifest };
+    let whole = bundle.files().all(|(path, file)| std::fs::metadata(path).is_ok_and(|m| m.len() == file.size));
+    whole.then_some(bundle)
 }
 
 /// Builds what is missing and returns the bundle. Blocks for minutes: call it on a thread of its own.
@@ -83,6 +101,7 @@ pub fn find(recipe: &Recipe, options: &Options) -> Result<Option<Bundle>> {
 /// A part that cannot be built, with its log; offline, the first part that is missing.
 pub fn build(recipe: &Recipe, options: &Options) -> Result<Bundle> {
     let (keys, key) = keys(recipe, options.dir)?;
+    let _lock = lock::take(options.cache, TASK, options.reporter)?;
     let parts_dir = options.cache.join("parts");
     let mut parts: BTreeMap<String, CachedPart> = BTreeMap::new();
     for (number, part) in recipe.parts.iter().enumerate() {
@@ -114,9 +133,8 @@ fn one(
     }
     let begun = Instant::now();
     let built = cache::begin(parts_dir)?;
-    let logs = options.cache.join("logs");
-    std::fs::create_dir_all(&logs).context(|| format!("make {}", logs.display()))?;
-    let log = logs.join(format!("{}.log", part.name));
+    let log = options.cache.join("logs").join(format!("{}.log", part.name));
+    command::begin_log(&log)?;
     let details = produce(&Work { dir: options.dir, out: built.path(), log: &log, parts, part })?;
     let made = cache::finish(parts_dir, &part.name, key, built, details)?;
     options.reporter.note(format!("{}: built in {:.1}s", part.name, begun.elapsed().as_secs_f64()));
@@ -125,9 +143,9 @@ fn one(
 
 /// Lays the parts' files into the bundle's folder by hard links, the manifest last.
 fn assemble(recipe: &Recipe, key: String, parts: &BTreeMap<String, CachedPart>, options: &Options) -> Result<Bundle> {
-    let dir = options.cache.join(format!("{}-{key}", recipe.name));
+    let dir = folder(recipe, &key, options);
     let what = || "assemble the bundle".to_owned();
-    let fresh = tempfile::Builder::new().prefix(".bundle-").tempdir_in(options.cache).context(what)?;
+    let fresh = tempfile::Builder::new().prefix(lock::UNFINISHED).tempdir_in(options.cache).context(what)?;
     let mut listed = Vec::new();
     for part in &recipe.parts {
         let Some(cached) = parts.get(&part.name) else { continue };
@@ -148,6 +166,10 @@ fn assemble(recipe: &Recipe, key: String, parts: &BTreeMap<String, CachedPart>, 
         });
     }
     let manifest = Manifest { name: recipe.name.clone(), version: recipe.version.clone(), key, parts: listed };
+    // Somebody may be reading it: what is right is left alone. Its files are the verified parts', by hard link.
+    if let Some(same) = at(dir.clone()).filter(|b| b.manifest == manifest && linked(b, parts)) {
+        return Ok(same);
+    }
     let text = serde_json::to_vec_pretty(&manifest).context(what)?;
     write::atomically(&fresh.path().join("manifest.json"), &text, 0o644)?;
     if dir.exists() {
@@ -155,6 +177,18 @@ fn assemble(recipe: &Recipe, key: String, parts: &BTreeMap<String, CachedPart>, 
     }
     std::fs::rename(fresh.keep(), &dir).context(what)?;
     Ok(Bundle { dir, manifest })
+}
+
+/// Whether every file is the very file of its part.
+fn linked(bundle: &Bundle, parts: &BTreeMap<String, CachedPart>) -> bool {
+    let inode = |path: &Path| std::fs::metadata(path).map(|m| (m.dev(), m.ino())).ok();
+    bundle.manifest.parts.iter().all(|part| {
+        let Some(cached) = parts.get(&part.name) else { return false };
+        part.files.iter().all(|f| {
+            let here = inode(&bundle.dir.join(&part.name).join(&f.name));
+            here.is_some() && here == inode(&cached.dir.join(&f.name))
+        })
+    })
 }
 
 #[cfg(test)]

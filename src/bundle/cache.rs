@@ -1,5 +1,6 @@
 //! Parts in the cache: a folder per key, made beside and renamed whole, verified before use.
 
+use super::lock;
 use super::manifest::{PartFile, sha256};
 use crate::error::{Context, Result};
 use crate::state::write;
@@ -52,7 +53,10 @@ pub enum Missing {
 /// A folder to build a part in, beside its final place so that a rename is enough.
 pub fn begin(parts: &Path) -> Result<tempfile::TempDir> {
     std::fs::create_dir_all(parts).context(|| format!("make {}", parts.display()))?;
-    tempfile::Builder::new().prefix(".building-").tempdir_in(parts).context(|| "make a folder to build in".to_owned())
+    tempfile::Builder::new()
+        .prefix(lock::UNFINISHED)
+        .tempdir_in(parts)
+        .context(|| "make a folder to build in".to_owned())
 }
 
 /// Makes a built folder the part of this key. What stood there before was damaged and goes.

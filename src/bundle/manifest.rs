@@ -1,6 +1,6 @@
 //! What a bundle has in it: each part's files with their digests, where it comes from and what it stands for.
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -43,6 +43,33 @@ pub struct PartFile {
 pub struct Bundle {
     pub dir: PathBuf,
     pub manifest: Manifest,
+}
+
+impl Bundle {
+    /// Every file's path and record.
+    pub fn files(&self) -> impl Iterator<Item = (PathBuf, &PartFile)> {
+        let files = |part: &'_ Part| self.dir.join(&part.name);
+        self.manifest.parts.iter().flat_map(move |part| {
+            let dir = files(part);
+            part.files.iter().map(move |file| (dir.join(&file.name), file))
+        })
+    }
+
+    /// Reads every file and compares its digest.
+    ///
+    /// # Errors
+    /// Names the file that is not what was built.
+    pub fn verify(&self) -> Result<()> {
+        for (path, file) in self.files() {
+            let (digest, _) = sha256(&path)?;
+            if digest != file.sha256 {
+                let why = format!("{} is damaged: its digest is not what was built", path.display());
+                let what = format!("use the bundle {}", self.manifest.name);
+                return Err(Error::failed(what, why).hint("run `lab bundle build`, which builds the part again"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The sha256 of a file in hex, and its size in bytes.

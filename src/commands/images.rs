@@ -28,13 +28,16 @@ fn bundle_recipe(name: &str, paths: &Paths) -> Result<(bundle::Recipe, PathBuf)>
     Ok((recipe, embedded::unpack_bundle(&paths.cache.join("bundle"))?))
 }
 
-/// `lab bundle show`.
-pub fn show_bundle(name: &str, json: bool, paths: &Paths) -> Result<String> {
+fn find_bundle(name: &str, paths: &Paths) -> Result<Option<Bundle>> {
     let (recipe, dir) = bundle_recipe(name, paths)?;
     let cache = paths.cache.join("bundle");
     let silent = Reporter::silent();
-    let options = bundle::Options { cache: &cache, dir: &dir, offline: true, reporter: &silent };
-    let found = bundle::find(&recipe, &options)?.ok_or_else(|| {
+    bundle::find(&recipe, &bundle::Options { cache: &cache, dir: &dir, offline: true, reporter: &silent })
+}
+
+/// `lab bundle show`.
+pub fn show_bundle(name: &str, json: bool, paths: &Paths) -> Result<String> {
+    let found = find_bundle(name, paths)?.ok_or_else(|| {
         Error::failed(format!("show the bundle {name}"), "it is not built").hint("run `lab bundle build`")
     })?;
     if json {
@@ -74,7 +77,11 @@ pub fn ensure_image(name: &str, paths: &Paths, offline: bool, reporter: &Reporte
         let why = format!("the image {name} is not in the cache, and --offline fetches nothing");
         return Err(Error::failed("use the image", why).hint(format!("run `lab image build {name}` while online")));
     }
-    tools(recipe.bundle.is_some())?;
+    let unbuilt = match &recipe.bundle {
+        Some(bundle) => find_bundle(bundle, paths)?.is_none(),
+        None => false,
+    };
+    tools(unbuilt)?;
     let bundle = match &recipe.bundle {
         Some(bundle) => Some(self::bundle(bundle, paths, false, reporter)?),
         None => None,
@@ -89,13 +96,12 @@ pub fn unpack(image: &BaseImage, paths: &Paths) -> Result<()> {
     image::find(&paths.cache.join("images"), &image.key).ok_or_else(missing)?.tree().map(drop)
 }
 
-/// The programs that builds run, looked for before the first of them runs for minutes.
-fn tools(with_bundle: bool) -> Result<()> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let there = |name: &&str| std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
+/// The programs that builds run, looked for before the first of them runs for minutes. Go only for a bundle that is not
+/// there yet: one brought from elsewhere needs no compiler.
+fn tools(unbuilt_bundle: bool) -> Result<()> {
     let mut wanted = vec!["mmdebstrap", "mke2fs", "qemu-img", "tar"];
-    wanted.extend(with_bundle.then_some("go"));
-    let missing: Vec<&str> = wanted.into_iter().filter(|name| !there(name)).collect();
+    wanted.extend(unbuilt_bundle.then_some("go"));
+    let missing = bundle::missing(&wanted);
     if missing.is_empty() {
         return Ok(());
     }

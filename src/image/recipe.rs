@@ -14,8 +14,10 @@ pub struct Recipe {
     pub bundle: Option<String>,
     /// (path in the image, part/file of the bundle); executable.
     pub parts: Vec<(String, String)>,
+    /// Parts of the bundle that the script reads, whole, below `$LAB_BUNDLE`; they do not stay in the image.
+    pub script_parts: Vec<String>,
     pub files: Vec<File>,
-    /// Run by bash in the image, `$LAB_BUNDLE` being the bundle's folder there.
+    /// Run by bash in the image, without a network. Lines that begin with `lab: ` are shown as progress.
     pub run: Option<String>,
 }
 
@@ -63,13 +65,15 @@ fn read(tree: &Node, problems: &mut Problems) -> Option<Recipe> {
             _ => problems.add(Problem::new(path.span, "parts are written `/path/in/image: part/file`")),
         }
     }
-    if !parts.is_empty() && bundle.is_none() {
-        problems.add(Problem::new(map.span(), "`parts` needs a `bundle` to take them from"));
+    let script_parts: Vec<String> =
+        map.texts("script_parts", problems).into_iter().map(|(t, _)| t.to_owned()).collect();
+    if bundle.is_none() && !(parts.is_empty() && script_parts.is_empty()) {
+        problems.add(Problem::new(map.span(), "`parts` and `script_parts` need a `bundle` to take them from"));
     }
     let files = map.entries("files", problems).iter().filter_map(|(k, n)| file(&k.text, n, problems)).collect();
     let run = map.text("run", problems).map(str::to_owned);
     map.finish(problems);
-    Some(Recipe { name: name?.to_owned(), suite: suite?.to_owned(), packages, bundle, parts, files, run })
+    Some(Recipe { name: name?.to_owned(), suite: suite?.to_owned(), packages, bundle, parts, script_parts, files, run })
 }
 
 /// Whether a path names a place inside the image and nowhere else.
@@ -109,6 +113,6 @@ mod tests {
         let text =
             "image: x\nsuite: trixie\nfiles: {/etc/../../x: {content: a}, etc/y: {content: b}}\nparts: {/a: p/f}\n";
         let why = Recipe::parse(text, "x").unwrap_err().why;
-        assert!(why.matches("absolute path").count() == 2 && why.contains("needs a `bundle`"), "{why}");
+        assert!(why.matches("absolute path").count() == 2 && why.contains("need a `bundle`"), "{why}");
     }
 }
