@@ -89,6 +89,8 @@ pub fn create(spec: &NodeSpec) -> Result<()> {
         place(&fresh, &path, mode, content.as_bytes()).context(what)?;
     }
     place(&fresh, "/etc/machine-id", 0o444, format!("{}\n", super::spec::machine_id(spec)).as_bytes()).context(what)?;
+    // The image's speaks of a disk, which a container node has not.
+    place(&fresh, "/etc/fstab", 0o644, b"").context(what)?;
     for (key, value) in SYSCTLS {
         let path = format!("{SYSCTL_DIR}/{}", key.replace('/', "."));
         place(&fresh, &path, 0o644, format!("{value}\n").as_bytes()).context(what)?;
