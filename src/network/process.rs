@@ -178,9 +178,9 @@ mod tests {
     async fn a_switch_that_cannot_start_says_why() {
         let dir = tempfile::tempdir().unwrap();
         let run = dir.path().join("run");
-        let e = spawn_as(Path::new("/bin/false"), &run, &["lan".into()]).await.unwrap_err();
+        let e = spawn_as(&[OsStr::new("/bin/false")], &run, &["lan".into()]).await.unwrap_err();
         assert!(e.hint.unwrap().contains("switch.log"));
-        let e = spawn_as(Path::new("/nonexistent"), &run, &[]).await.unwrap_err();
+        let e = spawn_as(&[OsStr::new("/nonexistent")], &run, &[]).await.unwrap_err();
         assert!(e.why.contains("No such file"), "{e}");
         assert_eq!(find(&run), None);
     }
@@ -194,7 +194,7 @@ mod tests {
             std::fs::write(record_path(dir.path()), serde_json::to_vec(&record).unwrap()).unwrap();
         };
         write(me);
-        assert_eq!(spawn_as(Path::new("/nonexistent"), dir.path(), &["lan".into()]).await.unwrap(), me);
+        assert_eq!(spawn_as(&[OsStr::new("/nonexistent")], dir.path(), &["lan".into()]).await.unwrap(), me);
         write(ProcessId { start: me.start + 1, ..me });
         assert_eq!(find(dir.path()), None);
         std::fs::write(dir.path().join("n1.qmp"), "").unwrap();
