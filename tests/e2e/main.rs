@@ -3,5 +3,6 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod flannel;
 mod panic;
 mod two_nodes;

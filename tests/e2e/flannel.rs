@@ -1,0 +1,96 @@
+//! The flannel lab with its whole proof on container nodes, twice, and nothing left on the host. Needs root.
+
+use crate::support::{Home, run};
+use assert_cmd::Command;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command as Program;
+
+fn lab(home: &Home, args: &[&str]) -> Command {
+    let mut command = home.lab(args);
+    command.env_remove("LAB_CACHE_DIR");
+    command
+}
+
+fn ok(command: Command) -> (String, String) {
+    let (out, err, code) = run(command);
+    assert_eq!(code, Some(0), "{out}\n{err}");
+    (out, err)
+}
+
+/// What nodes could leave on the host: mounts, links, network namespaces, cgroups, and the sysctls they must not touch.
+fn host() -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    let mut add = |kind: &str, text: String| all.extend(text.lines().map(|l| format!("{kind}: {l}")));
+    let shell = |script: &str| String::from_utf8(Program::new("sh").args(["-c", script]).output().unwrap().stdout).unwrap();
+    add("mount", shell("cut -d' ' -f1-3 /proc/mounts"));
+    add("link", shell("ip -br link | cut -d' ' -f1"));
+    add("netns", shell("ls /run/netns 2>/dev/null"));
+    add("cgroup", shell("find /sys/fs/cgroup -maxdepth 2 -name 'lab-*'"));
+    add("rule", shell("iptables-save 2>/dev/null | grep -v '^#' | sed 's/\\[.*\\]//'"));
+    let keys = "vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops kernel.keys.root_maxkeys \
+                kernel.keys.root_maxbytes fs.nr_open fs.file-max net.ipv4.ip_forward net.netfilter.nf_conntrack_max kernel.hostname";
+    add("sysctl", shell(&format!("/sbin/sysctl {keys} 2>/dev/null")));
+    all
+}
+
+fn proof(home: &Home) {
+    let dir = home.state().join("flannel");
+    let text = std::fs::read_to_string(dir.join("logs/proof@flannel-ctr.log")).unwrap();
+    for node in ["flannel-ctr", "flannel-w1", "flannel-w2"] {
+        let line = text.lines().find(|l| l.starts_with(&format!("out| {node} ")) && l.contains(" Ready ")).unwrap();
+        assert!(line.contains(" 192.168.20.10"), "{line}");
+    }
+    let answers: Vec<&str> = text.lines().filter(|l| l.contains("Hostname: webpod-")).collect();
+    let counts: Vec<u32> = answers.iter().map(|l| l.split_whitespace().nth(1).unwrap().parse().unwrap()).collect();
+    assert_eq!((counts.len(), counts.iter().sum::<u32>()), (2, 24), "{text}");
+    for node in ["flannel-ctr", "flannel-w1", "flannel-w2"] {
+        let capture = |name: &str| std::fs::read_to_string(dir.join(format!("observations/{name}/{node}.txt"))).unwrap();
+        let (before, after) = (capture("before"), capture("after"));
+        assert!(before.contains("-N KUBE-SERVICES") && !before.contains("FLANNEL"), "{node}");
+        assert!(after.contains("flannel.1: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450"), "{node}");
+        let peers = after.lines().filter(|l| l.starts_with("10.244.") && l.contains("dev flannel.1 onlink")).count();
+        assert_eq!(peers, 2, "{node}");
+        assert!(after.contains("-N FLANNEL-POSTRTG"), "{node}");
+    }
+    let routes = std::fs::read_to_string(dir.join("logs/routes@flannel-w1.log")).unwrap();
+    assert!(routes.contains("KUBE-SVC-CNZCPOCNCNOROALA"), "{routes}");
+}
+
+/// A token has the form of six and sixteen characters; the nodes' own files are theirs.
+fn no_token_is_written_down(home: &Home) {
+    let dir = home.state().join("flannel");
+    let mut texts = vec![std::fs::read_to_string(dir.join("journal")).unwrap()];
+    for entry in std::fs::read_dir(dir.join("logs")).unwrap() {
+        texts.push(String::from_utf8_lossy(&std::fs::read(entry.unwrap().path()).unwrap()).into_owned());
+    }
+    let outputs = std::fs::read_dir(dir.join("outputs")).unwrap();
+    for entry in outputs {
+        let json: serde_json::Value = serde_json::from_slice(&std::fs::read(entry.unwrap().path()).unwrap()).unwrap();
+        let token = json["values"]["token"].as_str().unwrap().to_owned();
+        assert!(token.len() == 23 && token.as_bytes()[6] == b'.', "it is a token");
+        assert!(texts.iter().all(|t| !t.contains(&token)), "the token is in a log");
+    }
+}
+
+#[test]
+fn the_lesson_on_container_nodes_twice_and_nothing_left() {
+    let home = Home::new();
+    let before = host();
+    for _ in 0..2 {
+        let (out, err) = ok(lab(&home, &["up", "flannel", "--driver", "container", "--offline"]));
+        assert!(out.contains("What flannel added") && out.contains("mtu 1450"), "{out}\n{err}");
+        print!("{err}{out}");
+        proof(&home);
+        no_token_is_written_down(&home);
+        let (out, _) = ok(lab(&home, &["plan", "flannel"]));
+        assert!(out.contains("\n0 of "), "a finished lab has nothing to do: {out}");
+        let values = ok(lab(&home, &["ssh", "flannel-ctr", "-c", "cat flannel-values.yaml && helm list -A && kubectl get nodes"])).0;
+        assert!(values.contains("--iface=eth1") && values.contains("flannel-v0.28.4"), "{values}");
+        ok(lab(&home, &["destroy", "flannel", "-f"]));
+        let left: Vec<String> = host().symmetric_difference(&before).cloned().collect();
+        assert!(left.is_empty(), "the host is not as it was: {left:?}");
+        assert!(!Path::new(&home.path().join("run")).exists());
+        assert_eq!(std::fs::read_dir(home.state()).unwrap().count(), 0);
+    }
+}
