@@ -43,6 +43,12 @@ pub enum Verb {
         #[command(subcommand)]
         action: ImageAction,
     },
+    /// The way to a container node's SSH port; started by `up`.
+    #[command(hide = true)]
+    Relay {
+        #[arg(long)]
+        node: PathBuf,
+    },
     /// The lab's background process; started by `up`.
     #[command(hide = true)]
     Switch {
@@ -60,6 +66,8 @@ pub enum DriverChoice {
     Auto,
     /// Virtual machines.
     Qemu,
+    /// System containers on the host's kernel, at full speed. Needs root.
+    Container,
     /// No nodes at all: scripts run on the host in a folder of the lab. For tests of `lab` itself.
     #[value(hide = true)]
     Fake,

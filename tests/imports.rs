@@ -1,4 +1,4 @@
-//! The direction of imports, as docs/design.md draws it: what each room may name of the others, and what only one may.
+//! The direction of imports, as CONTRIBUTING.md draws it: what each room may name of the others, and what only one may.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

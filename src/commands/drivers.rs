@@ -1,6 +1,7 @@
 //! The driver of a lab by its name, so that the verbs are written once.
 
 use crate::cli::DriverChoice;
+use crate::driver::container::Container;
 use crate::driver::fake::Fake;
 use crate::driver::qemu::Qemu;
 use crate::driver::{BaseImage, Driver, Endpoint, Facts, NodeSpec, NodeState, Place, Stop};
@@ -16,6 +17,7 @@ use std::time::Duration;
 /// One of the drivers.
 pub enum AnyDriver {
     Qemu(Qemu),
+    Container(Container),
     Fake(Fake),
 }
 
@@ -23,6 +25,7 @@ pub enum AnyDriver {
 pub fn choose(choice: DriverChoice) -> &'static str {
     match choice {
         DriverChoice::Fake => "fake",
+        DriverChoice::Container => "container",
         DriverChoice::Auto | DriverChoice::Qemu => "qemu",
     }
 }
@@ -31,6 +34,7 @@ pub fn choose(choice: DriverChoice) -> &'static str {
 pub async fn look_at_host(name: &str, nodes: &[Node], paths: &Paths) -> Vec<Error> {
     match name {
         "qemu" => Qemu::look_at_host(nodes, &paths.state).await,
+        "container" => Container::look_at_host(nodes),
         _ => Vec::new(),
     }
 }
@@ -39,6 +43,7 @@ pub async fn look_at_host(name: &str, nodes: &[Node], paths: &Paths) -> Vec<Erro
 pub async fn remove(name: &str, place: &Place) -> Result<()> {
     match name {
         "fake" => Fake::new().destroy(place).await,
+        "container" => Container::remove(place).await,
         _ => Qemu::remove(place).await,
     }
 }
@@ -47,6 +52,7 @@ pub async fn remove(name: &str, place: &Place) -> Result<()> {
 pub async fn open(name: &str, image: &BaseImage, paths: &Paths) -> Result<AnyDriver> {
     match name {
         "qemu" => Ok(AnyDriver::Qemu(Qemu::detect(&paths.cache.join("qemu"), &paths.state, image).await?)),
+        "container" => Ok(AnyDriver::Container(Container::new())),
         "fake" => Ok(AnyDriver::Fake(Fake::new())),
         other => Err(Error::failed("use the lab's driver", format!("this `lab` has no driver `{other}`"))),
     }
@@ -56,6 +62,7 @@ macro_rules! each {
     ($self:ident, $driver:ident => $call:expr) => {
         match $self {
             AnyDriver::Qemu($driver) => $call,
+            AnyDriver::Container($driver) => $call,
             AnyDriver::Fake($driver) => $call,
         }
     };

@@ -1,6 +1,7 @@
 //! `lab bundle` and `lab image`; and for `up`: the image of a lab, built where it is missing.
 
 use crate::bundle::{self, Bundle};
+use crate::driver::BaseImage;
 use crate::embedded;
 use crate::error::{Error, Result};
 use crate::event::Reporter;
@@ -86,6 +87,13 @@ pub fn ensure_image(name: &str, paths: &Paths, offline: bool, reporter: &Reporte
         None => None,
     };
     image::build(&recipe, bundle.as_ref(), &key, &image::Options { cache: &cache, reporter })
+}
+
+/// Makes the unpacked tree of an image, for drivers that boot it as it is.
+pub fn unpack(image: &BaseImage, paths: &Paths) -> Result<()> {
+    let missing =
+        || Error::failed("use the image", format!("{} is damaged", image.dir.display())).hint("lab image build");
+    image::find(&paths.cache.join("images"), &image.key).ok_or_else(missing)?.tree().map(drop)
 }
 
 /// The programs that builds run, looked for before the first of them runs for minutes. Go only for a bundle that is not

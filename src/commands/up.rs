@@ -42,6 +42,9 @@ pub async fn up(args: cli::Up, paths: &Paths, reporter: &Reporter) -> Result<Str
         problems?;
     }
     let image = image(&lab, driver_name, old.as_ref(), args.offline, paths, reporter).await?;
+    if driver_name == "container" {
+        images::unpack(&image, paths)?;
+    }
     let driver = open(driver_name, &image, paths).await?;
     reporter.note(driver.facts().description.clone());
     let fresh = missing(&driver, &lab, paths).await?;
@@ -69,7 +72,7 @@ pub async fn show_plan(args: cli::Up, paths: &Paths) -> Result<String> {
 fn driver_name(choice: cli::DriverChoice, old: Option<&LabRecord>) -> Result<&'static str> {
     let chosen = choose(choice);
     match old {
-        Some(old) if choice == cli::DriverChoice::Auto && old.driver == "fake" => Ok("fake"),
+        Some(old) if choice == cli::DriverChoice::Auto => Ok(known(&old.driver)),
         Some(old) if choice != cli::DriverChoice::Auto && old.driver != chosen => {
             let why = format!("its nodes were made by `{}`, and a lab keeps its driver", old.driver);
             let hint = format!("`lab destroy {}` first", old.lab.name);
@@ -77,6 +80,10 @@ fn driver_name(choice: cli::DriverChoice, old: Option<&LabRecord>) -> Result<&'s
         }
         _ => Ok(chosen),
     }
+}
+
+fn known(name: &str) -> &'static str {
+    ["fake", "container"].into_iter().find(|n| *n == name).unwrap_or("qemu")
 }
 
 /// What nodes are made of cannot change under them.
@@ -184,6 +191,9 @@ async fn run(record: &LabRecord, driver: &AnyDriver, paths: &Paths, reporter: &R
         // Also for a lab that has nothing to do: a switch that died comes back, and the nodes connect again.
         network::process::spawn(&run_dir, &segments).await?;
     }
+    if record.driver == "container" {
+        network::process::spawn_isolated(&run_dir, &segments).await?;
+    }
     if tasks.iter().all(|t| t.verdict == Verdict::Done) {
         return super::summary::summary(record, paths);
     }
@@ -194,7 +204,7 @@ async fn run(record: &LabRecord, driver: &AnyDriver, paths: &Paths, reporter: &R
             let reach = FakeReach { nodes: dir.join("nodes") };
             go(record, &tasks, &specs, fake, &reach, &dir, &journal, reporter).await?;
         }
-        AnyDriver::Qemu(_) => {
+        AnyDriver::Qemu(_) | AnyDriver::Container(_) => {
             let reach = SshReach { record, slowness: driver.facts().slowness };
             go(record, &tasks, &specs, driver, &reach, &dir, &journal, reporter).await?;
         }

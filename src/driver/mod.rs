@@ -1,5 +1,6 @@
 //! What a hypervisor or container runtime does for one node. Every method can be called again after it was cut.
 
+pub mod container;
 pub mod fake;
 pub mod qemu;
 

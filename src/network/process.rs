@@ -8,6 +8,7 @@ use crate::state::process::ProcessId;
 use crate::state::write::atomically;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -39,11 +40,17 @@ struct Record {
 /// left running; one that serves others is replaced (the nodes' devices connect again by themselves). It outlives us.
 pub async fn spawn(run: &Path, networks: &[String]) -> Result<ProcessId> {
     let exe = std::env::current_exe().context(|| "find our own executable")?;
-    spawn_as(&exe, run, networks).await
+    spawn_as(&[exe.as_os_str()], run, networks).await
 }
 
-/// [`spawn`] with another executable that knows the hidden verb.
-pub async fn spawn_as(exe: &Path, run: &Path, networks: &[String]) -> Result<ProcessId> {
+/// [`spawn`] in a network namespace of the lab's own, which lives as long as the process. Needs root.
+pub async fn spawn_isolated(run: &Path, networks: &[String]) -> Result<ProcessId> {
+    let exe = std::env::current_exe().context(|| "find our own executable")?;
+    spawn_as(&["unshare".as_ref(), "--net".as_ref(), "--".as_ref(), exe.as_os_str()], run, networks).await
+}
+
+/// [`spawn`] with another command that knows the hidden verb.
+pub async fn spawn_as(command: &[&OsStr], run: &Path, networks: &[String]) -> Result<ProcessId> {
     let serves = |record: &Record| networks.iter().all(|n| record.networks.contains(n));
     match live(run) {
         Some(record) if serves(&record) => return Ok(record.process),
@@ -54,7 +61,9 @@ pub async fn spawn_as(exe: &Path, run: &Path, networks: &[String]) -> Result<Pro
     let what = || "start the network switch";
     let log_path = run.join("switch.log");
     let log = OpenOptions::new().create(true).append(true).open(&log_path).context(what)?;
-    let mut child = Command::new(exe)
+    let (program, leading) = command.split_first().ok_or_else(|| Error::failed(what(), "no command"))?;
+    let mut child = Command::new(program)
+        .args(leading)
         .arg(VERB)
         .arg("--run")
         .arg(run)
@@ -169,9 +178,9 @@ mod tests {
     async fn a_switch_that_cannot_start_says_why() {
         let dir = tempfile::tempdir().unwrap();
         let run = dir.path().join("run");
-        let e = spawn_as(Path::new("/bin/false"), &run, &["lan".into()]).await.unwrap_err();
+        let e = spawn_as(&[OsStr::new("/bin/false")], &run, &["lan".into()]).await.unwrap_err();
         assert!(e.hint.unwrap().contains("switch.log"));
-        let e = spawn_as(Path::new("/nonexistent"), &run, &[]).await.unwrap_err();
+        let e = spawn_as(&[OsStr::new("/nonexistent")], &run, &[]).await.unwrap_err();
         assert!(e.why.contains("No such file"), "{e}");
         assert_eq!(find(&run), None);
     }
@@ -185,7 +194,7 @@ mod tests {
             std::fs::write(record_path(dir.path()), serde_json::to_vec(&record).unwrap()).unwrap();
         };
         write(me);
-        assert_eq!(spawn_as(Path::new("/nonexistent"), dir.path(), &["lan".into()]).await.unwrap(), me);
+        assert_eq!(spawn_as(&[OsStr::new("/nonexistent")], dir.path(), &["lan".into()]).await.unwrap(), me);
         write(ProcessId { start: me.start + 1, ..me });
         assert_eq!(find(dir.path()), None);
         std::fs::write(dir.path().join("n1.qmp"), "").unwrap();

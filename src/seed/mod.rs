@@ -44,18 +44,40 @@ impl Seed {
         all
     }
 
-    /// tmpfiles.d lines: host key and hosts file. `^` with base64 (`~`) keeps newlines whole.
-    fn tmpfiles(&self) -> String {
-        let encode = |text: &str| data_encoding::BASE64.encode(text.as_bytes());
+    /// The same as files, for drivers that own the node's file system: path, mode, content.
+    pub fn files(&self, node: &Node) -> Vec<(String, u32, String)> {
+        let key = "/etc/ssh/ssh_host_ed25519_key";
+        let mut all = vec![
+            ("/root/.ssh/authorized_keys".to_owned(), 0o600, format!("{}\n", self.authorized_key)),
+            (key.to_owned(), 0o600, self.host_key.clone()),
+            (format!("{key}.pub"), 0o644, format!("{}\n", self.host_key_public)),
+            ("/etc/hostname".to_owned(), 0o644, format!("{}\n", self.hostname)),
+            ("/etc/hosts".to_owned(), 0o644, self.hosts_file()),
+        ];
+        let networks = node
+            .links
+            .iter()
+            .map(|l| (format!("/etc/systemd/network/50-{}.network", l.device), 0o644, network_file(l)));
+        all.extend(networks);
+        all
+    }
+
+    fn hosts_file(&self) -> String {
         let mut hosts = String::from("127.0.0.1 localhost\n::1 localhost ip6-localhost\n");
         for (address, name) in &self.hosts {
             hosts += &format!("{address} {name}\n");
         }
+        hosts
+    }
+
+    /// tmpfiles.d lines: host key and hosts file. `^` with base64 (`~`) keeps newlines whole.
+    fn tmpfiles(&self) -> String {
+        let encode = |text: &str| data_encoding::BASE64.encode(text.as_bytes());
         format!(
             "f~ /etc/ssh/ssh_host_ed25519_key 0600 root root - {}\nf~ /etc/ssh/ssh_host_ed25519_key.pub 0644 root root - {}\nf+~ /etc/hosts 0644 root root - {}\n",
             encode(&self.host_key),
             encode(&format!("{}\n", self.host_key_public)),
-            encode(&hosts)
+            encode(&self.hosts_file())
         )
     }
 }

@@ -37,10 +37,11 @@ impl ProcessId {
     /// Waits until the process is gone; false when it still runs after `limit`. Blocks one thread of the pool: tokio
     /// offers no safe way to wait for a descriptor of somebody else's process.
     pub async fn gone(self, limit: Duration) -> bool {
-        tokio::task::spawn_blocking(move || self.wait_gone(limit)).await.unwrap_or(false)
+        tokio::task::spawn_blocking(move || self.wait(limit)).await.unwrap_or(false)
     }
 
-    fn wait_gone(self, limit: Duration) -> bool {
+    /// [`ProcessId::gone`] for code that is not async.
+    pub fn wait(self, limit: Duration) -> bool {
         let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return true };
         let Ok(fd) = pidfd_open(pid, PidfdFlags::empty()) else { return true };
         if !self.alive() {

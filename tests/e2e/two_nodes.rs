@@ -96,6 +96,8 @@ fn up_again_killed_and_destroyed() {
     let plan = ok(lab(&home, &["plan", "two-nodes"]));
     assert!(plan.contains("1 of 10 tasks would run") && plan.contains("it is stopped"), "{plan}");
     ok(lab(&home, &up));
+    let sizes = ok(lab(&home, &["ssh", "n2", "-c", "df -BG --output=size / | tail -1; cat /proc/cmdline"]));
+    assert!(sizes.trim_start().starts_with("12G"), "{sizes}");
     ok(lab(&home, &["ssh", "n2", "-c", "ping -c 1 -W 5 n1 && grep n2 /etc/motd"]));
 
     ok(lab(&home, &["destroy", "two-nodes", "-f"]));

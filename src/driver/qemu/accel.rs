@@ -190,8 +190,11 @@ async fn probe(
     if out.contains(REACHED) {
         return Ok(());
     }
-    let last = err.lines().rfind(|l| !l.trim().is_empty()).or_else(|| out.lines().rfind(|l| l.contains("panic")));
-    Err(format!("{name} opens, but nodes die in it: {}", last.unwrap_or("no userspace was reached").trim()))
+    // QEMU's first complaint is the cause; what follows comes of it.
+    let cause = err.lines().find(|l| !l.trim().is_empty()).or_else(|| out.lines().rfind(|l| l.contains("panic")));
+    let cause = cause.unwrap_or("no userspace was reached").trim();
+    let cause = cause.strip_prefix("qemu-system-x86_64: ").unwrap_or(cause);
+    Err(format!("{name} opens, but nodes die in it: {cause}"))
 }
 
 async fn text_of(stream: Option<impl AsyncRead + Unpin>) -> String {
@@ -207,14 +210,13 @@ async fn text_of(stream: Option<impl AsyncRead + Unpin>) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::host::Version;
+    use super::super::host::tests::executable;
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     /// A QEMU that prints something and ends.
     fn fake(dir: &Path, script: &str) -> Program {
         let system = dir.join("qemu");
-        std::fs::write(&system, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&system, std::fs::Permissions::from_mode(0o755)).unwrap();
+        executable(&system, script);
         Program { system, img: PathBuf::new(), version: Version(10, 0, 2) }
     }
 

@@ -127,14 +127,19 @@ fn size(bytes: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+
+    /// Makes an executable. A shell writes it: were the file open for writing here, a process that another test starts
+    /// at this moment would hold it open too, and the kernel refuses to run such a file.
+    pub fn executable(file: &Path, script: &str) {
+        let write = "printf '#!/bin/sh\n%s\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
+        let status = std::process::Command::new("sh").arg("-c").arg(write).arg(file).arg(script).status();
+        assert!(status.unwrap().success());
+    }
 
     fn fake(dir: &Path, name: &str, says: &str) {
-        let file = dir.join(name);
-        std::fs::write(&file, format!("#!/bin/sh\necho '{says}'\n")).unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        executable(&dir.join(name), &format!("echo '{says}'"));
     }
 
     #[tokio::test]

@@ -25,12 +25,12 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long QEMU may take for an answer; it answers late where two hundred processes want the same processor.
+/// How long QEMU may take for an answer; it answers late on a busy host.
 const ANSWER: Duration = Duration::from_secs(60);
 /// How long an accelerated guest may take to power off before it is killed.
 const POWER_OFF: Duration = Duration::from_secs(20);
 /// How often the guest's power button is pressed: one that is not up yet misses it.
-const BUTTON: Duration = Duration::from_secs(5);
+const BUTTON: Duration = Duration::from_secs(2);
 /// How long a killed process may take to go.
 const KILL: Duration = Duration::from_secs(20);
 /// How often a watched node's console is looked at. A file's growth can only be polled on every host.
@@ -107,7 +107,10 @@ impl Qemu {
         Self::prepare(spec)?;
         // The last run's words must not be taken for this one's.
         process::remove(&console_log(place))?;
-        let process = process::spawn(&self.program, &arguments, place)?;
+        let process = process::spawn(&self.program, &arguments, place).or_else(|e| {
+            process::forget(place)?;
+            Err(e)
+        })?;
         match reach(place, process).await {
             Ok(endpoint) => Ok(endpoint),
             Err(e) => {
@@ -202,9 +205,7 @@ impl Driver for Qemu {
     }
 
     async fn preflight(&self, nodes: &[Node]) -> Vec<Error> {
-        let mut problems: Vec<Error> = image_problem(&self.image).into_iter().collect();
-        problems.extend(Self::look_at_host(nodes, &self.state).await);
-        problems
+        image_problem(&self.image).into_iter().chain(Self::look_at_host(nodes, &self.state).await).collect()
     }
 
     async fn create(&self, spec: &NodeSpec) -> Result<()> {
@@ -255,5 +256,88 @@ impl Driver for Qemu {
                 return death(place, "its QEMU ended");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::accel::Accelerator;
+    use super::host::Version;
+    use super::host::tests::executable;
+    use super::*;
+    use crate::lab::model::Link;
+    use crate::seed::Seed;
+
+    /// A driver whose programs are shell scripts, and a node for it.
+    fn driver(dir: &Path, qemu: &str) -> (Qemu, NodeSpec) {
+        let (system, img) = (dir.join("qemu-system-test"), dir.join("qemu-img"));
+        executable(&system, qemu);
+        let info = r#"case $1 in info) echo "{\"virtual-size\": 1024}";; *) for word; do before=$last; last=$word; done; echo made > "$before";; esac"#;
+        executable(&img, info);
+        let program = Program { system, img, version: Version(10, 0, 2) };
+        let choice = Choice { accelerator: Accelerator::Tcg, why_not: None };
+        let image = BaseImage { key: "k".into(), dir: dir.join("image") };
+        let facts = choice.facts(&program);
+        let link = Link {
+            device: "eth0".into(),
+            network: "nat".into(),
+            address: None,
+            prefix: 24,
+            mac: "52:54:00:00:00:01".into(),
+        };
+        let spec = NodeSpec {
+            lab: "l".into(),
+            node: Node { name: "n1".into(), cpus: 1, memory: 1 << 30, disk: 1 << 30, links: vec![link] },
+            place: Place { lab: "l".into(), node: "n1".into(), dir: dir.join("state/n1"), run: dir.join("run") },
+            image: image.clone(),
+            seed: Seed {
+                hostname: "n1".into(),
+                authorized_key: "k".into(),
+                host_key: "secret".into(),
+                host_key_public: "p".into(),
+                hosts: vec![],
+            },
+            offline: true,
+            ports: vec![],
+        };
+        (Qemu { program, choice, facts, image, state: dir.join("state") }, spec)
+    }
+
+    #[tokio::test]
+    async fn a_qemu_that_ends_at_once_says_why_and_leaves_nothing_running() {
+        let dir = tempfile::tempdir().unwrap();
+        let (qemu, spec) = driver(dir.path(), "echo no such machine >&2; exit 1");
+        assert_eq!(qemu.inspect(&spec.place).await.unwrap(), NodeState::Absent);
+        qemu.create(&spec).await.unwrap();
+        assert_eq!(qemu.inspect(&spec.place).await.unwrap(), NodeState::Stopped);
+        let e = qemu.start(&spec).await.unwrap_err();
+        assert!(e.why.contains("no such machine"), "{e}");
+        assert_eq!(e.node.as_deref(), Some("n1"));
+        assert!(qemu.watch(&spec.place).await.why.contains("no such machine"));
+        assert_eq!(std::fs::read_dir(&spec.place.run).unwrap().count(), 0);
+        qemu.stop(&spec.place, Stop::Graceful).await.unwrap();
+        qemu.destroy(&spec.place).await.unwrap();
+        qemu.destroy(&spec.place).await.unwrap();
+        assert_eq!(std::fs::read_dir(&qemu.state).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn making_twice_keeps_the_disk_and_too_small_a_disk_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (qemu, mut spec) = driver(dir.path(), "exit 1");
+        let disk = args::disk(&spec.place);
+        spec.node.disk = 512;
+        assert_eq!(qemu.create(&spec).await.unwrap_err().exit_code(), 2);
+        assert!(!disk.exists());
+        spec.node.disk = 2048;
+        qemu.create(&spec).await.unwrap();
+        std::fs::write(&disk, "written by the node").unwrap();
+        qemu.create(&spec).await.unwrap();
+        assert_eq!(std::fs::read(&disk).unwrap(), b"written by the node");
+        let secret = args::credentials(&spec.place).join("tmpfiles.extra");
+        assert_eq!(std::fs::metadata(secret).unwrap().permissions().mode() & 0o777, 0o600);
+        let problems = qemu.preflight(std::slice::from_ref(&spec.node)).await;
+        assert!(problems[0].why.contains("disk.qcow2 is missing"), "{problems:?}");
     }
 }

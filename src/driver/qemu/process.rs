@@ -105,26 +105,34 @@ pub fn remove(path: &Path) -> Result<()> {
 mod tests {
     use super::super::host::Version;
     use super::*;
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
     use rustix::process::Signal;
-    use std::os::unix::fs::PermissionsExt;
     use std::time::Duration;
 
     #[tokio::test]
     async fn a_process_is_found_by_its_record_and_without_it_by_its_mark() {
         let dir = tempfile::tempdir().unwrap();
         let place = Place { lab: "l".into(), node: "n".into(), dir: dir.path().into(), run: dir.path().into() };
-        // A copy of sleep under QEMU's name; options end at `--help`-less operands, so the mark is its second duration.
+        // A shell under QEMU's name that waits for a writer who never comes.
         let system = dir.path().join("qemu-system-test");
-        std::fs::write(&system, "#!/bin/bash\nread -r -t 60 <> <(:)\n").unwrap();
-        std::fs::set_permissions(&system, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let program = Program { system: "/bin/bash".into(), img: PathBuf::new(), version: Version(9, 0, 0) };
-        let arguments = ["-c", "exec -a qemu-system-test sleep 60 & wait", "x"].map(OsString::from);
+        std::os::unix::fs::symlink("/bin/sh", &system).unwrap();
+        let fifo = dir.path().join("fifo");
+        mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let program = Program { system, img: PathBuf::new(), version: Version(9, 0, 0) };
+        let script = OsString::from(format!(": < {}", fifo.display()));
+        let mark = args::mark(&place);
         assert_eq!(find(&place), None);
-        let process = spawn(&program, &arguments, &place).unwrap();
+        let process = spawn(&program, &["-c".into(), script, "x".into(), mark.clone()], &place).unwrap();
         assert_eq!(find(&place), Some(process));
         std::fs::remove_file(record(&place)).unwrap();
-        assert_eq!(find(&place), None, "bash has no mark");
+        assert_eq!(find(&place), Some(process), "a `lab` that was killed before it wrote the record");
+        let other = Place { dir: dir.path().join("other"), ..place.clone() };
+        assert_eq!(find(&other), None);
         process.signal(Signal::KILL);
         assert!(process.gone(Duration::from_secs(5)).await);
+        assert_eq!(find(&place), None);
+        forget(&place).unwrap();
+        forget(&place).unwrap();
+        assert!(!qmp_socket(&place).exists());
     }
 }
