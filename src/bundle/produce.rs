@@ -63,6 +63,8 @@ fn toolchain(work: &Work) -> Result<String> {
 fn debian(work: &Work, suite: &str, packages: &[String]) -> Result<Vec<String>> {
     let list = work.out.join("packages.txt");
     let command = Bootstrap::new("essential", packages, work.out)
+        // Copied by mmdebstrap from this host, of which an image says nothing.
+        .hook("rm -f \"$1/etc/hostname\" \"$1/etc/resolv.conf\"")
         .list_packages(&list)?
         .into_command(suite, &work.out.join("base.tar"));
     logged(work, command)?;
