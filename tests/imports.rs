@@ -30,16 +30,16 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
     ])
 }
 
-/// Words that may stand in one room only, with the room.
-const NARROW: [(&str, &str); 8] = [
-    ("saphyr_parser", "yaml"),
-    ("minijinja", "template"),
-    ("russh", "ssh"),
-    ("indicatif", "ui"),
-    ("oci_spec", "bundle"),
-    ("include_dir", "embedded"),
-    ("clap", "cli"),
-    ("qemu-system", "driver"),
+/// Words that may stand in few rooms only, with the rooms.
+const NARROW: [(&str, &[&str]); 8] = [
+    ("saphyr_parser", &["yaml"]),
+    ("minijinja", &["template"]),
+    ("russh", &["ssh"]),
+    ("indicatif", &["ui"]),
+    ("oci_spec", &["bundle", "driver"]),
+    ("include_dir", &["embedded"]),
+    ("clap", &["cli"]),
+    ("qemu-system", &["driver"]),
 ];
 
 /// Kubernetes is data: these words stand nowhere in `src/` but where observations are explained.
@@ -113,10 +113,10 @@ fn every_room_is_in_the_drawing() {
 fn narrow_crates_and_words_stay_in_their_room() {
     let mut wrong = Vec::new();
     for source in all() {
-        for (word, room) in NARROW {
+        for (word, rooms) in NARROW {
             let main = word == "clap" && source.room == "main";
-            if source.code.contains(word) && source.room != room && !main {
-                wrong.push(format!("{}: {word} belongs to {room}", source.path.display()));
+            if source.code.contains(word) && !rooms.contains(&source.room.as_str()) && !main {
+                wrong.push(format!("{}: {word} belongs to {}", source.path.display(), rooms.join(", ")));
             }
         }
         for word in KUBERNETES {

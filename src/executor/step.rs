@@ -153,7 +153,7 @@ impl<R: Remote> Run<'_, R> {
     }
 
     async fn undo(&self, script: &str) -> Result<()> {
-        self.reporter.note(format!("{}: an earlier try was cut; undoing it first", self.task.id));
+        self.reporter.note(format!("{}: it was begun before; undoing that first", self.task.id));
         let (exit, out, err) = collect(self.remote, &probe::bash(&self.render(script)?), b"").await?;
         if exit.ok() {
             return Ok(());

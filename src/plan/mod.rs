@@ -23,7 +23,7 @@ pub struct Task {
     /// What it would do, as a digest. Empty for nodes.
     pub key: String,
     pub verdict: Verdict,
-    /// An earlier try was begun and not finished: undo comes first.
+    /// It was begun before on this node, whether it was finished or not: undo comes first.
     pub retried: bool,
     /// The very same thing was begun and nobody saw its end: it may still run on the node, or have ended there.
     pub resumable: bool,
@@ -163,7 +163,7 @@ fn judge(mut task: Task, nodes: &[String], before: &[Task], known: &Known) -> Ta
         Some(r) if r.key != task.key => Some("it says something else now".to_owned()),
         Some(_) => again.map(|t| format!("{} runs again", t.id)),
     };
-    task.retried = !gone && last.is_some_and(|r| r.what != What::Done || r.key != task.key);
+    task.retried = !gone && last.is_some();
     task.resumable = !gone && last.is_some_and(|r| r.what == What::Started && r.key == task.key);
     task.verdict = why.map_or(Verdict::Done, |why| Verdict::Run { why });
     task

@@ -104,7 +104,7 @@ fn an_edited_step_and_what_follows_run_again() {
     assert_eq!(running(&tasks), ["local@n1", "late@n2", "observe after"]);
     assert!(tasks.iter().find(|t| t.id == "local@n1").unwrap().retried);
     let late = tasks.iter().find(|t| t.id == "late@n2").unwrap();
-    assert!(!late.retried && !late.resumable, "what it did before is over");
+    assert!(late.retried && !late.resumable, "it is done again, and what it did before is over");
 }
 
 #[test]

@@ -21,8 +21,11 @@ fn an_edited_step_and_those_after_it_run_again_and_no_others() {
     assert_eq!(up(&home, steps).2, Some(0));
     assert_eq!(up(&home, steps).2, Some(0));
     assert_eq!(trace(&home), "a\nb\nc\n");
-    assert_eq!(up(&home, &steps.replace("echo b", "echo B")).2, Some(0));
-    assert_eq!(trace(&home), "a\nb\nc\nB\nc\n");
+    let edited = steps
+        .replace("echo b", "echo B")
+        .replace("name: c, on: n1,", "name: c, on: n1, undo: 'echo undo c >> $HOME/trace',");
+    assert_eq!(up(&home, &edited).2, Some(0));
+    assert_eq!(trace(&home), "a\nb\nc\nB\nundo c\nc\n", "what is done again is undone first");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The names of capabilities by their bits (linux/capability.h), as far as nodes use them.
-const BITS: [(u32, &str); 24] = [
+const BITS: [(u32, &str); 25] = [
     (0, "CHOWN"),
     (1, "DAC_OVERRIDE"),
     (2, "DAC_READ_SEARCH"),
@@ -30,6 +30,7 @@ const BITS: [(u32, &str); 24] = [
     (24, "SYS_RESOURCE"),
     (27, "MKNOD"),
     (28, "LEASE"),
+    (29, "AUDIT_WRITE"),
     (31, "SETFCAP"),
 ];
 
@@ -43,8 +44,8 @@ const FEATURES: [(&str, &str, &str); 3] = [
     ("br_netfilter", "/proc/sys/net/bridge", "sudo modprobe br_netfilter"),
 ];
 
-/// Watches that systemd and what runs on nodes need, counted per user: nodes share root's.
-const INOTIFY_INSTANCES: u64 = 256;
+/// inotify instances that a node with a whole cluster on it uses, rounded up; counted per user, so nodes share root's.
+const INOTIFY_PER_NODE: u64 = 32;
 
 /// The capabilities of this process.
 pub fn capabilities() -> BTreeSet<&'static str> {
@@ -84,9 +85,10 @@ pub fn problems(nodes: &[Node]) -> Vec<Error> {
     }
     let key = "/proc/sys/fs/inotify/max_user_instances";
     let instances = std::fs::read_to_string(key).ok().and_then(|t| t.trim().parse::<u64>().ok());
-    if instances.is_some_and(|n| n < INOTIFY_INSTANCES.min(64 * nodes.len() as u64)) {
+    if instances.is_some_and(|n| n < INOTIFY_PER_NODE * nodes.len() as u64) {
         let why = format!("fs.inotify.max_user_instances is {}, nodes need more", instances.unwrap_or(0));
-        let hint = format!("sudo sysctl fs.inotify.max_user_instances={INOTIFY_INSTANCES}");
+        let hint =
+            format!("sudo sysctl fs.inotify.max_user_instances={}", 512.max(INOTIFY_PER_NODE * nodes.len() as u64));
         all.push(Error::host(what, why).hint(hint));
     }
     all

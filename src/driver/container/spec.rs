@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use std::path::Path;
 
 /// What a node's root may do, each for a reason; what the host itself lacks is left out.
-const CAPABILITIES: [(&str, &str); 24] = [
+const CAPABILITIES: [(&str, &str); 25] = [
     ("CHOWN", "package and service files"),
     ("DAC_OVERRIDE", "root reads and writes any file of the node"),
     ("DAC_READ_SEARCH", "the same for looking"),
@@ -32,6 +32,7 @@ const CAPABILITIES: [(&str, &str); 24] = [
     ("MKNOD", "device nodes of containers inside"),
     ("LEASE", "file leases"),
     ("SETFCAP", "capabilities of files while unpacking"),
+    ("AUDIT_WRITE", "in the default set of containers inside: without it none of them starts"),
 ];
 
 /// Character devices that a node may use: null, zero, full, random, urandom, tty, console, ptmx, pts, tun.
