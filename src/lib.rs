@@ -2,5 +2,6 @@
 
 pub mod error;
 pub mod event;
+pub mod observe;
 pub mod paths;
 pub mod yaml;
