@@ -1,3 +1,14 @@
 //! What a node's network looks like, what changed, and how a packet goes: pure functions over text captured on nodes.
 
+pub mod capture;
+pub mod chain_name;
+pub mod cluster;
+mod iproute;
+pub mod observation;
 pub mod rules;
+
+pub use cluster::Cluster;
+pub use observation::Observation;
+
+#[cfg(test)]
+mod fixture;

@@ -283,7 +283,9 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_rule() {
-        for line in ["", "-A", "COMMIT", "-N X", "[0:0]-A X", "-A X \"open", "-A X stray", "-A X -j", "-A X !", "-A X -m"] {
+        for line in
+            ["", "-A", "COMMIT", "-N X", "[0:0]-A X", "-A X \"open", "-A X stray", "-A X -j", "-A X !", "-A X -m"]
+        {
             assert_eq!(Rule::parse(line), None, "{line}");
         }
     }

@@ -60,10 +60,11 @@ fn option() -> impl Strategy<Value = String> {
         super::token::print(&mut out, &s, true);
         out
     });
-    let plain = (any::<bool>(), "[a-z]{1,8}", proptest::collection::vec(word(), 0..3)).prop_map(|(not, name, values)| {
-        let not = if not { " !" } else { "" };
-        format!("{not} --{name}{}", values.iter().map(|v| format!(" {v}")).collect::<String>())
-    });
+    let plain =
+        (any::<bool>(), "[a-z]{1,8}", proptest::collection::vec(word(), 0..3)).prop_map(|(not, name, values)| {
+            let not = if not { " !" } else { "" };
+            format!("{not} --{name}{}", values.iter().map(|v| format!(" {v}")).collect::<String>())
+        });
     let module = word().prop_map(|m| format!(" -m {m}"));
     prop_oneof![comment, plain, module]
 }
@@ -81,9 +82,8 @@ fn rule_line() -> impl Strategy<Value = String> {
 
 fn ruleset() -> impl Strategy<Value = String> {
     let chain = (word(), any::<u32>()).prop_map(|(name, n)| format!(":{name} - [{n}:0]\n"));
-    let table = (word(), proptest::collection::vec(chain, 0..4), proptest::collection::vec(rule_line(), 0..8)).prop_map(
-        |(name, chains, rules)| format!("*{name}\n{}{}\nCOMMIT\n", chains.concat(), rules.join("\n")),
-    );
+    let table = (word(), proptest::collection::vec(chain, 0..4), proptest::collection::vec(rule_line(), 0..8))
+        .prop_map(|(name, chains, rules)| format!("*{name}\n{}{}\nCOMMIT\n", chains.concat(), rules.join("\n")));
     proptest::collection::vec(table, 0..4).prop_map(|t| t.concat())
 }
 

@@ -90,7 +90,10 @@ mod tests {
 
     #[test]
     fn words_and_quotes() {
-        assert_eq!(texts(r#"-A X  --comment "a \"b\" \\ c" -j"#).unwrap(), ["-A", "X", "--comment", r#"a "b" \ c"#, "-j"]);
+        assert_eq!(
+            texts(r#"-A X  --comment "a \"b\" \\ c" -j"#).unwrap(),
+            ["-A", "X", "--comment", r#"a "b" \ c"#, "-j"]
+        );
         assert_eq!(texts(r#"--comment "open"#), None);
         assert_eq!(texts(r#"a"b"#), None);
         assert_eq!(texts(r#""a"b"#), None);
