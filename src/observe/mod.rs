@@ -3,8 +3,12 @@
 pub mod capture;
 pub mod chain_name;
 pub mod cluster;
+pub mod diff;
+pub mod fact;
 mod iproute;
 pub mod observation;
+pub mod owner;
+mod paint;
 pub mod rules;
 
 pub use cluster::Cluster;
