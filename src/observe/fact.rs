@@ -139,8 +139,9 @@ impl Fact {
             Self::Chain { name, .. } | Self::Order { chain: name, .. } => owner::of_chain(name),
             Self::Rule { rule, .. } => owner::of_rule(rule),
             Self::File { path, text } => owner::of_file(path, text),
-            Self::NftTable { name } if name.ends_with(" kube-proxy") => owner::of_chain("KUBE-"),
-            Self::Policy(_) | Self::Sysctl { .. } | Self::NftTable { .. } => owner::of_chain(""),
+            Self::Policy(p) => owner::of_policy(p.preference),
+            Self::Sysctl { key, .. } => owner::of_setting(key),
+            Self::NftTable { name } => owner::of_nft_table(name),
         }
     }
 

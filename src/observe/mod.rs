@@ -4,6 +4,7 @@ pub mod capture;
 pub mod chain_name;
 pub mod cluster;
 pub mod diff;
+pub mod explain;
 pub mod fact;
 mod iproute;
 pub mod observation;

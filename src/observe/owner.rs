@@ -204,6 +204,35 @@ pub fn of_rule(rule: &Rule) -> Owner {
     }
 }
 
+/// Who set a kernel setting.
+pub fn of_setting(key: &str) -> Owner {
+    if key == "net.ipv4.ip_forward" || key.starts_with("net.bridge.bridge-nf-call-") {
+        return Owner::new(Component::Node, "Kubernetes needs it, and kubeadm checks it; the node's image sets it");
+    }
+    Owner::new(Component::Unknown, "a setting does not tell who set it; most are the kernel's defaults")
+}
+
+/// Who made a policy rule.
+pub fn of_policy(preference: u32) -> Owner {
+    match preference {
+        0 | 32766 | 32767 => Owner::new(Component::Kernel, "one of the three that every network namespace has"),
+        _ => Owner::new(Component::Unknown, "nothing in the rule tells"),
+    }
+}
+
+/// Who made a table of nft, given as `family name`.
+pub fn of_nft_table(name: &str) -> Owner {
+    match name.split_once(' ') {
+        Some((_, "kube-proxy")) => {
+            Owner::new(Component::KubeProxy, "kube-proxy in nftables mode keeps its rules there")
+        }
+        Some(("ip" | "ip6", "nat" | "filter" | "mangle" | "raw" | "security")) => {
+            Owner::new(Component::Kernel, "where iptables-nft keeps the rules that are written with iptables")
+        }
+        _ => Owner::new(Component::Unknown, "nothing in its name tells"),
+    }
+}
+
 /// Who wrote a file, by its path.
 pub fn of_file(path: &str, text: &str) -> Owner {
     if path.starts_with("/run/flannel/") {

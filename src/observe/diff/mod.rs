@@ -83,6 +83,11 @@ impl Change {
     }
 }
 
+/// The facts of an observation without those that a diff leaves out whole.
+pub(super) fn lasting_facts(seen: &Observation) -> Vec<Fact> {
+    collect::facts(seen, &collect::sections(seen, seen).0, &[]).facts
+}
+
 /// Compares two observations of a node.
 pub fn diff(before: &Observation, after: &Observation) -> Diff {
     let mut ignored = BTreeMap::new();
