@@ -82,8 +82,8 @@ fn volatile_fields_are_ignored_and_counted() {
         f.mac = f.mac.replace("26:a0:14:ec:0a:b4", "00:11:22:33:44:55");
     });
     after.neighbours.retain(|n| n.dev == "flannel.1");
-    let services = after.rules.tables.iter_mut().flat_map(|t| &mut t.rules);
-    services.filter(|r| r.chain == "KUBE-SERVICES").next().unwrap().counters = None;
+    let mut rules = after.rules.tables.iter_mut().flat_map(|t| &mut t.rules);
+    rules.find(|r| r.chain == "KUBE-SERVICES").unwrap().counters = None;
     let diff = diff(&before, &after);
     assert_eq!(lines(&diff), Vec::<String>::new());
     let names: Vec<&str> = ignored_rules().iter().map(|r| r.name).collect();

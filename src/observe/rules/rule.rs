@@ -16,7 +16,9 @@ impl Counters {
     pub(super) fn read(text: &str) -> Option<(Self, &str)> {
         let (inside, rest) = text.strip_prefix('[')?.split_once(']')?;
         let (packets, bytes) = inside.split_once(':')?;
-        let read = |s: &str| s.parse::<u64>().ok().filter(|n| n.to_string() == s);
+        // A sign or a leading zero would not be printed again.
+        let plain = |s: &str| s == "0" || s.starts_with(|c: char| matches!(c, '1'..='9'));
+        let read = |s: &str| s.parse::<u64>().ok().filter(|_| plain(s));
         Some((Self { packets: read(packets)?, bytes: read(bytes)? }, rest))
     }
 

@@ -3,6 +3,7 @@
 use super::super::delivery;
 use super::super::walk::Verdict;
 use super::{Backend, Journey, Outcome, PortExplanation, ServiceExplanation};
+use std::collections::BTreeSet;
 
 impl ServiceExplanation {
     /// Lines for people. Journeys that meet the same rules stand together.
@@ -48,7 +49,8 @@ fn port(port: &PortExplanation, out: &mut String) {
             None => groups.push(vec![journey]),
         }
     }
-    groups.iter().for_each(|g| group(g, out));
+    let mut shown = BTreeSet::new();
+    groups.iter().for_each(|g| group(g, &mut shown, out));
 }
 
 /// Whether two journeys meet the same rules with the same result.
@@ -59,7 +61,10 @@ fn alike(a: &Journey, b: &Journey) -> bool {
     a.chain == b.chain && a.outcomes.len() == b.outcomes.len() && a.outcomes.iter().zip(&b.outcomes).all(same)
 }
 
-fn group(journeys: &[&Journey], out: &mut String) {
+/// Ways that stand above already: from which node, to which endpoint.
+type Shown = BTreeSet<(String, String)>;
+
+fn group(journeys: &[&Journey], shown: &mut Shown, out: &mut String) {
     let Some(first) = journeys.first() else { return };
     *out += "  connections\n";
     for j in journeys {
@@ -81,9 +86,9 @@ fn group(journeys: &[&Journey], out: &mut String) {
             };
             *out += &format!("      {}: {}{part}\n        {}\n", step.chain, step.says, step.rule);
         }
-        if let Verdict::Dnat { .. } = outcome.verdict {
+        if let Verdict::Dnat { to } = &outcome.verdict {
             source(outcome, out);
-            ways(journeys, at, out);
+            ways(journeys, at, to, shown, out);
         }
     }
     let notes = journeys.iter().flat_map(|j| j.notes.iter().map(move |n| format!("    note: {}: {n}\n", j.node)));
@@ -103,14 +108,19 @@ fn source(outcome: &Outcome, out: &mut String) {
     *out += &format!("      POSTROUTING: {says}{by}\n");
 }
 
-/// The way from each node, once per node.
-fn ways(journeys: &[&Journey], at: usize, out: &mut String) {
-    let mut shown: Vec<&str> = Vec::new();
+/// The way from each node to the endpoint, each once.
+fn ways(journeys: &[&Journey], at: usize, to: &str, shown: &mut Shown, out: &mut String) {
+    let mut here: Vec<&str> = Vec::new();
     for journey in journeys {
-        if !shown.contains(&journey.node.as_str()) {
-            shown.push(&journey.node);
-            *out += &format!("      the way from {}\n", journey.node);
-            *out += &journey.outcomes.get(at).map(|o| delivery::render(&o.legs, "        ")).unwrap_or_default();
+        if here.contains(&journey.node.as_str()) {
+            continue;
+        }
+        here.push(&journey.node);
+        let legs = journey.outcomes.get(at).map(|o| delivery::render(&o.legs, "        ")).unwrap_or_default();
+        if shown.insert((journey.node.clone(), to.to_string())) {
+            *out += &format!("      the way from {}\n{legs}", journey.node);
+        } else {
+            *out += &format!("      the way from {}: as above\n", journey.node);
         }
     }
 }

@@ -60,6 +60,13 @@ fn every_service_of_the_lesson_is_proved() {
 }
 
 #[test]
+fn a_way_is_shown_once() {
+    let shown = explain("default/webpod", None).render();
+    assert_eq!(shown.matches("VXLAN 1: in UDP from 192.168.20.100 to 192.168.20.101").count(), 1, "{shown}");
+    assert!(shown.contains("the way from flannel-ctr: as above"), "{shown}");
+}
+
+#[test]
 fn hairpin_is_masqueraded() {
     let explained = explain("default/webpod", Some("webpod-55ff548fc7-x9csv"));
     let outcomes = &explained.ports[0].journeys[0].outcomes;
