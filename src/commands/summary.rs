@@ -2,8 +2,7 @@
 
 use crate::error::Result;
 use crate::executor;
-use crate::observe::Owner;
-use crate::observe::added::{added, show};
+use crate::observe::{capture, diff};
 use crate::paths::Paths;
 use crate::state::record::LabRecord;
 use crate::ui::table;
@@ -26,17 +25,15 @@ pub fn summary(record: &LabRecord, paths: &Paths) -> Result<String> {
     let mut out = format!("\n{}\n\n{}", lab.title, table(&["NODE", "ADDRESS", "CPUS", "MEMORY"], &rows));
     let dir = paths.lab(&lab.name);
     let read = |name: &str, node: &str| {
-        std::fs::read_to_string(executor::observation(&dir, name).join(format!("{node}.txt"))).ok()
+        let text = std::fs::read_to_string(executor::observation(&dir, name).join(format!("{node}.txt"))).ok()?;
+        Some(capture::parse(node, &text))
     };
-    let mut nodes = Vec::new();
-    for node in &lab.nodes {
-        if let (Some(before), Some(after)) = (read("before", &node.name), read("after", &node.name)) {
-            nodes.push((node.name.clone(), added(&before, &after)));
-        }
-    }
-    if nodes.iter().any(|(_, all)| all.iter().any(|a| a.owner == Owner::Flannel)) {
-        out += &format!("\nWhat flannel added, from `before` to `after`:\n{}", show(&nodes, Owner::Flannel));
-        out += &format!("  the captures: {}\n", dir.join("observations").display());
+    let captured: Vec<_> =
+        lab.nodes.iter().filter_map(|n| Some((read("before", &n.name)?, read("after", &n.name)?))).collect();
+    if !captured.is_empty() {
+        let pairs: Vec<_> = captured.iter().map(|(before, after)| (before, after)).collect();
+        out += &format!("\nWhat the network plugin added, from `before` to `after`:\n{}", diff::summary(&pairs));
+        out += &format!("the captures: {}\n", dir.join("observations").display());
     }
     let checks = dir.join("logs");
     for node in &lab.nodes {

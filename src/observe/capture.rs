@@ -1,53 +1,181 @@
-//! The script that captures a node's network, and the sections of what it prints.
+//! The script that captures a node, and the reading of what it wrote.
 
-use std::collections::BTreeMap;
+use super::iproute;
+use super::observation::{Note, Observation, RawLine};
+use super::rules::Ruleset;
+use serde_json::Value;
 
-/// What stands before each section; no tool prints such a line.
-const MARK: &str = "=====lab-section ";
+/// Starts every line that is the script's own.
+const MARK: &str = "@@lab-observe-b3f1c6d07a92@@ ";
 
-/// Run as root on a node. A tool that is missing leaves an empty section: a node without iptables has no rules to show.
+/// Sections whose failure is ordinary: the node may do without.
+const OPTIONAL: [&str; 4] = ["rules6", "nft", "ipvs", "hostname"];
+
+/// The script: POSIX sh, run as root on the node in one exec. Its output goes to [`parse`].
 pub fn script() -> &'static str {
-    r#"section() { printf '=====lab-section %s\n' "$1"; shift; "$@" 2>/dev/null || :; }
-section link ip link
-section link-details ip -j -d link
-section address ip -j address
-section route ip route
-section route-details ip -j route show table all
-section neighbour ip -j neighbour
-section fdb bridge -j fdb
-section nat iptables -t nat -S
-section rules iptables-save -c
-"#
+    include_str!("capture.sh")
 }
 
-/// The sections of a capture by name, with their lines.
-pub fn sections(text: &str) -> BTreeMap<&str, Vec<&str>> {
-    let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    let mut current = None;
-    for line in text.lines() {
-        if let Some(name) = line.strip_prefix(MARK) {
-            current = Some(name.trim());
-            all.entry(name.trim()).or_default();
-        } else if let Some(name) = current {
-            all.entry(name).or_default().push(line);
+/// A part of the script's output.
+#[derive(Debug, PartialEq, Eq)]
+struct Section<'a> {
+    name: &'a str,
+    body: String,
+    errors: Vec<&'a str>,
+    /// None where the output broke off.
+    status: Option<i32>,
+}
+
+/// Reads what the script wrote on `node`. Never fails: what is wrong stands in the notes, what is not understood in
+/// `raw`.
+pub fn parse(node: &str, text: &str) -> Observation {
+    let mut seen = Observation { node: node.to_string(), ..Observation::default() };
+    let (sections, strays, complete) = split(text);
+    seen.raw.extend(strays.into_iter().map(|text| RawLine { section: String::new(), text: text.to_string() }));
+    for section in &sections {
+        if section.status != Some(0) {
+            seen.failed.insert(section.name.to_string(), section.status.unwrap_or(-1));
+            if !OPTIONAL.contains(&section.name) {
+                note(&mut seen, section.name, failure(section));
+            }
+        } else {
+            for error in &section.errors {
+                note(&mut seen, section.name, error.to_string());
+            }
+        }
+        read(&mut seen, section);
+    }
+    if !complete {
+        note(&mut seen, "", "the capture broke off: what follows its last section is missing".to_string());
+    }
+    for required in ["links", "addresses", "routes", "neighbours", "fdb", "rules", "sysctls"] {
+        if !sections.iter().any(|s| s.name == required) {
+            seen.failed.insert(required.to_string(), -1);
         }
     }
-    all
+    seen
+}
+
+fn failure(section: &Section) -> String {
+    let errors = section.errors.join("; ");
+    match section.status {
+        Some(127) => format!("not captured: the command is not there ({errors})"),
+        Some(status) => format!("not captured: exit status {status} ({errors})"),
+        None => "broke off".to_string(),
+    }
+}
+
+fn note(seen: &mut Observation, section: &str, text: String) {
+    seen.notes.push(Note { section: section.to_string(), text });
+}
+
+/// Splits into sections, lines outside of any, and whether the script reached its end.
+fn split(text: &str) -> (Vec<Section<'_>>, Vec<&str>, bool) {
+    let (mut sections, mut strays) = (Vec::<Section>::new(), Vec::new());
+    let (mut open, mut complete) = (false, false);
+    for line in text.split_inclusive('\n') {
+        let bare = line.trim_end_matches(['\n', '\r']);
+        let ours = bare.strip_prefix(MARK);
+        match (ours.map(|l| l.split_once(' ').unwrap_or((l, ""))), sections.last_mut()) {
+            (Some(("begin", name)), _) => {
+                sections.push(Section { name, body: String::new(), errors: Vec::new(), status: None });
+                open = true;
+            }
+            (Some(("error", error)), Some(section)) if open => section.errors.push(error),
+            (Some(("end", rest)), Some(section)) if open => {
+                section.status = rest.rsplit_once(' ').and_then(|(_, status)| status.parse().ok());
+                // The script ends a command's last line in any case; that line end is not the command's.
+                if section.body.ends_with('\n') {
+                    section.body.pop();
+                }
+                open = false;
+            }
+            (Some(("done", _)), _) => complete = true,
+            (None, Some(section)) if open => section.body.push_str(line),
+            _ if bare.is_empty() => {}
+            _ => strays.push(bare),
+        }
+    }
+    (sections, strays, complete && !open)
+}
+
+fn read(seen: &mut Observation, section: &Section) {
+    let body = section.body.as_str();
+    match section.name {
+        "links" => seen.links = items(seen, section, iproute::link),
+        "addresses" => seen.addresses = items(seen, section, iproute::addresses),
+        "policy" => seen.policy = items(seen, section, iproute::policy),
+        "routes" | "routes6" => {
+            let ipv6 = section.name == "routes6";
+            let routes = items(seen, section, |v| iproute::route(v, ipv6));
+            seen.routes.extend(routes);
+        }
+        "neighbours" => seen.neighbours = items(seen, section, iproute::neighbour),
+        "fdb" => seen.fdb = items(seen, section, iproute::fdb),
+        "rules" => seen.rules = rules(seen, section),
+        "rules6" => seen.rules6 = rules(seen, section),
+        "sysctls" => sysctls(seen, body),
+        "nft" => seen.nft_tables = body.lines().filter_map(|l| l.strip_prefix("table ")).map(String::from).collect(),
+        "ipvs" => {
+            let server = |l: &&str| ["TCP ", "UDP ", "SCTP ", "FWM "].iter().any(|p| l.starts_with(p));
+            seen.ipvs_services = body.lines().filter(server).map(String::from).collect();
+        }
+        "hostname" => {}
+        name => match name.split_once(':') {
+            Some(("file", path)) if section.status == Some(0) => {
+                seen.files.insert(path.to_string(), body.to_string());
+            }
+            Some(("text", command)) if section.status == Some(0) => {
+                seen.texts.insert(command.to_string(), body.to_string());
+            }
+            Some(("file" | "text", _)) => {}
+            _ => {
+                let raw = |text: &str| RawLine { section: name.to_string(), text: text.to_string() };
+                seen.raw.extend(body.lines().map(raw));
+            }
+        },
+    }
+}
+
+fn items<T>(seen: &mut Observation, section: &Section, read: impl Fn(&Value) -> Vec<T>) -> Vec<T> {
+    match iproute::list(&section.body, read) {
+        Ok((items, unknown)) => {
+            let raw = |text| RawLine { section: section.name.to_string(), text };
+            seen.raw.extend(unknown.into_iter().map(raw));
+            items
+        }
+        Err(why) => {
+            if section.status == Some(0) {
+                note(seen, section.name, format!("not JSON: {why}"));
+                seen.failed.insert(section.name.to_string(), -1);
+            }
+            seen.raw.push(RawLine { section: section.name.to_string(), text: section.body.clone() });
+            Vec::new()
+        }
+    }
+}
+
+fn rules(seen: &mut Observation, section: &Section) -> Ruleset {
+    let set = Ruleset::parse(&section.body);
+    let warnings: Vec<String> = set.warnings().into_iter().map(String::from).collect();
+    let unknown = set.unknown().into_iter().map(|text| RawLine { section: section.name.into(), text: text.into() });
+    seen.raw.extend(unknown);
+    for warning in warnings {
+        note(seen, section.name, warning);
+    }
+    set
+}
+
+fn sysctls(seen: &mut Observation, body: &str) {
+    for line in body.lines().filter(|l| !l.trim().is_empty()) {
+        match line.split_once('=') {
+            Some((key, value)) => {
+                seen.sysctls.insert(key.trim().to_string(), value.trim().to_string());
+            }
+            None => seen.raw.push(RawLine { section: "sysctls".into(), text: line.into() }),
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sections_come_apart_again() {
-        let found = sections("junk\n=====lab-section link\n1: lo\n2: eth0\n=====lab-section nat\n");
-        assert_eq!(found["link"], ["1: lo", "2: eth0"]);
-        assert!(found["nat"].is_empty() && found.len() == 2);
-    }
-
-    #[test]
-    fn the_script_prints_the_marks_that_are_read() {
-        assert!(script().contains(MARK));
-    }
-}
+mod tests;

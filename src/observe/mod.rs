@@ -1,7 +1,19 @@
-//! What a node's network looks like, and what changed in it. Pure: text in, facts out.
+//! What a node's network looks like, what changed, and how a packet goes: pure functions over text captured on nodes.
 
-pub mod added;
 pub mod capture;
-mod owner;
+pub mod chain_name;
+pub mod cluster;
+pub mod diff;
+pub mod explain;
+pub mod fact;
+mod iproute;
+pub mod observation;
+pub mod owner;
+mod paint;
+pub mod rules;
 
-pub use owner::Owner;
+pub use cluster::Cluster;
+pub use observation::Observation;
+
+#[cfg(test)]
+mod fixture;

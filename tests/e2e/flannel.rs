@@ -81,7 +81,7 @@ fn the_lesson_on_container_nodes_twice_and_nothing_left() {
     let before = host();
     for _ in 0..2 {
         let (out, err) = ok(lab(&home, &["up", "flannel", "--driver", "container", "--offline"]));
-        assert!(out.contains("What flannel added") && out.contains("mtu 1450"), "{out}\n{err}");
+        assert!(out.contains("What the network plugin added") && out.contains("mtu 1450"), "{out}\n{err}");
         print!("{err}{out}");
         proof(&home);
         no_token_is_written_down(&home);
