@@ -47,6 +47,9 @@ pub async fn up(args: cli::Up, paths: &Paths, reporter: &Reporter) -> Result<Str
     }
     let driver = open(driver_name, &image, paths).await?;
     reporter.note(driver.facts().description.clone());
+    if driver.facts().emulated && look_at_host("container", &lab.nodes, paths).await.is_empty() {
+        reporter.note("`--driver container` runs the same lab on this host's kernel at full speed");
+    }
     let fresh = missing(&driver, &lab, paths).await?;
     together(driver.preflight(&fresh).await)?;
     let record = record(old, lab, driver_name, args.offline, image, found.file)?;

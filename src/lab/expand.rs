@@ -120,8 +120,13 @@ impl Expander<'_> {
 
     /// Renders a text that must be known while resolving: only values and inputs can be named.
     fn early(&self, text: &Text, frame: &Frame, problems: &mut Problems) -> String {
+        self.known(text, &frame.inputs, problems)
+    }
+
+    /// Renders a text by the lab's values and these inputs alone.
+    fn known(&self, text: &Text, inputs: &BTreeMap<String, Json>, problems: &mut Problems) -> String {
         let mut scope: Scope = self.lab.values.clone().into_iter().collect();
-        scope.extend(frame.inputs.clone());
+        scope.extend(inputs.clone());
         template::render(&text.value, &scope).unwrap_or_else(|why| {
             problems.add(Problem::new(text.span, why));
             String::new()
@@ -222,7 +227,7 @@ impl Expander<'_> {
             lifetime: o.lifetime.as_ref().map(|_| duration(&o.lifetime, 0, problems)),
         });
         let outputs: Vec<Output> = outputs.collect();
-        let hint = step.hint.as_ref().map(|t| t.value.clone());
+        let hint = step.hint.as_ref().map(|t| self.early(t, frame, problems));
         let inputs = frame.inputs.clone();
         self.steps.push(Step { name, on, needs, action, inputs, unless, undo, check, outputs, timeout, hint });
     }
@@ -326,8 +331,8 @@ impl Expander<'_> {
         self.check_names(&body.run, &inputs, problems);
         Probe {
             name,
-            description: body.description.value.clone(),
-            hint: body.hint.as_ref().map(|h| h.value.clone()),
+            description: self.known(&body.description, &inputs, problems),
+            hint: body.hint.as_ref().map(|h| self.known(h, &inputs, problems)),
             script: body.run.value.clone(),
             every: duration(&body.every, 2, problems),
             timeout: duration(&body.timeout, 120, problems),

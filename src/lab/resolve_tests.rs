@@ -25,6 +25,9 @@ fn library(path: &str) -> Option<(String, String)> {
             "inputs:\n  word: {type: string}\nsteps:\n  - {name: a, run: 'echo {{ word }}', outputs: {x: {secret: true, lifetime: 5m}}}\n  - {name: b, on: n2, needs: a, run: 'true'}\n"
         }
         "loop.yaml" => "steps:\n  - {name: again, uses: loop}\n",
+        "probes/up.yaml" => {
+            "inputs: {what: {type: string}}\ndescription: '{{ what }} is up'\nhint: 'look at {{ what }}'\nrun: 'test -e {{ what }}'\n"
+        }
         "bad.yaml" => "steps:\n  - {name: a, run: 'echo {{ wrod }}'}\n",
         _ => return None,
     };
@@ -116,6 +119,14 @@ fn refuses_what_makes_no_sense() {
         let why = why(&text);
         assert!(why.contains(part), "{to}: {part} in {why}");
     }
+}
+
+#[test]
+fn what_people_read_of_a_probe_is_rendered_by_its_inputs() {
+    let lab =
+        run(&format!("{GOOD}  - {{name: w, wait: {{probe: up, with: {{what: '{{{{ greeting }}}}'}}}}}}\n")).unwrap();
+    let Action::Wait { probe } = &lab.steps.last().unwrap().action else { panic!() };
+    assert_eq!((probe.description.as_str(), probe.hint.as_deref()), ("hi is up", Some("look at hi")));
 }
 
 #[test]
