@@ -6,6 +6,7 @@ use crate::observe;
 use crate::paths::Paths;
 use crate::ssh::Remote;
 use crate::state::write;
+use crate::template::quote;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,7 +22,8 @@ pub async fn capture<R: Remote>(name: &str, remotes: &[(&str, Arc<R>)], dir: &Pa
     let taken = std::sync::Mutex::new(Vec::new());
     let mut all: Vec<super::Pending<Result<()>>> = Vec::new();
     for (node, remote) in remotes {
-        let (taken, command) = (&taken, super::probe::bash(observe::capture::script()));
+        // Each section records its own failure: a tool that is missing must not end the capture.
+        let (taken, command) = (&taken, format!("sh -c {}", quote(observe::capture::script())));
         all.push(Box::pin(async move {
             let (exit, out, err) = collect(&**remote, &command, b"").await?;
             if !exit.ok() {
