@@ -22,7 +22,8 @@ fn ok(command: Command) -> (String, String) {
 fn host() -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     let mut add = |kind: &str, text: String| all.extend(text.lines().map(|l| format!("{kind}: {l}")));
-    let shell = |script: &str| String::from_utf8(Program::new("sh").args(["-c", script]).output().unwrap().stdout).unwrap();
+    let shell =
+        |script: &str| String::from_utf8(Program::new("sh").args(["-c", script]).output().unwrap().stdout).unwrap();
     add("mount", shell("cut -d' ' -f1-3 /proc/mounts"));
     add("link", shell("ip -br link | cut -d' ' -f1"));
     add("netns", shell("ls /run/netns 2>/dev/null"));
@@ -45,7 +46,8 @@ fn proof(home: &Home) {
     let counts: Vec<u32> = answers.iter().map(|l| l.split_whitespace().nth(1).unwrap().parse().unwrap()).collect();
     assert_eq!((counts.len(), counts.iter().sum::<u32>()), (2, 24), "{text}");
     for node in ["flannel-ctr", "flannel-w1", "flannel-w2"] {
-        let capture = |name: &str| std::fs::read_to_string(dir.join(format!("observations/{name}/{node}.txt"))).unwrap();
+        let capture =
+            |name: &str| std::fs::read_to_string(dir.join(format!("observations/{name}/{node}.txt"))).unwrap();
         let (before, after) = (capture("before"), capture("after"));
         assert!(before.contains("-N KUBE-SERVICES") && !before.contains("FLANNEL"), "{node}");
         assert!(after.contains("flannel.1: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1450"), "{node}");
@@ -85,7 +87,11 @@ fn the_lesson_on_container_nodes_twice_and_nothing_left() {
         no_token_is_written_down(&home);
         let (out, _) = ok(lab(&home, &["plan", "flannel"]));
         assert!(out.contains("\n0 of "), "a finished lab has nothing to do: {out}");
-        let values = ok(lab(&home, &["ssh", "flannel-ctr", "-c", "cat flannel-values.yaml && helm list -A && kubectl get nodes"])).0;
+        let values = ok(lab(
+            &home,
+            &["ssh", "flannel-ctr", "-c", "cat flannel-values.yaml && helm list -A && kubectl get nodes"],
+        ))
+        .0;
         assert!(values.contains("--iface=eth1") && values.contains("flannel-v0.28.4"), "{values}");
         ok(lab(&home, &["destroy", "flannel", "-f"]));
         let left: Vec<String> = host().symmetric_difference(&before).cloned().collect();
