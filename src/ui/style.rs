@@ -77,7 +77,8 @@ fn skip_escape(chars: &mut std::str::Chars<'_>) {
             chars.find(|c| ('\x40'..='\x7e').contains(c));
         }
         Some(']') => {
-            if chars.find(|c| matches!(c, '\x07' | '\x1b')) == Some('\x1b') {
+            let end = chars.find(|c| matches!(c, '\x07' | '\x1b'));
+            if end == Some('\x1b') {
                 chars.next();
             }
         }
