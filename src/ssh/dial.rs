@@ -2,19 +2,17 @@
 //!
 //! A forward to a virtual machine accepts before the guest listens. Such a connection stays open and silent, and is
 //! handed to the guest only when the forward repeats its SYN: 6, 18, 42, 90 s after it was made. One patient connection
-//! can therefore come half a minute late, and an impatient one never gets through to a server that is slow to speak.
-//! So several wait side by side, of ages that double.
+//! can therefore come half a minute late. Impatient ones are no better: each reaches the guest in the end, also when we
+//! left it long ago, costs it a process, and sshd locks out a source of many that do not log in. So a few wait side by
+//! side, none is left before one has spoken, and the older the wait, the rarer a new one.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-/// Connections that wait at once. sshd counts one penalty second for each that goes without a login and locks its
-/// source out at 15.
-const ABREAST: usize = 6;
-/// From one connection to the next while all are silent, in milliseconds on an accelerated node.
+/// From the first connection to the second while all are silent, in milliseconds on an accelerated node.
 const STAGGER: u64 = 500;
 /// After a connection that ended, until the next.
 const RETRY: Duration = Duration::from_millis(250);
@@ -39,40 +37,35 @@ pub(super) async fn once(address: SocketAddr) -> Result<TcpStream, String> {
 
 /// Tries until a connection's other end begins an SSH banner; `last` is kept at why none has yet.
 pub(super) async fn until_spoken(address: SocketAddr, slowness: u64, last: &mut String) -> TcpStream {
-    let stagger = Duration::from_millis(STAGGER * slowness.clamp(1, 2));
-    let mut slots: [Option<AbortHandle>; ABREAST] = Default::default();
+    let begun = Instant::now();
+    let mut next = begun;
     let mut tries = JoinSet::new();
-    let mut next = Instant::now();
-    let mut opened = 0u32;
     loop {
         tokio::select! {
-            Some(ended) = tries.join_next() => match ended {
-                Ok(Ok(stream)) => return stream,
-                Ok(Err(why)) => {
-                    *last = why;
-                    next = next.min(Instant::now() + RETRY);
+            Some(ended) = tries.join_next() => {
+                match ended {
+                    Ok(Ok(stream)) => return stream,
+                    Ok(Err(why)) => *last = why,
+                    Err(e) => *last = e.to_string(),
                 }
-                // One that made room for another.
-                Err(_) => {}
-            },
+                next = next.min(Instant::now() + RETRY);
+            }
             () = sleep_until(next) => {
-                opened = opened.wrapping_add(1);
                 if !tries.is_empty() {
                     "it accepts connections, but says nothing".clone_into(last);
                 }
-                if let Some(old) = slots[slot(opened)].replace(tries.spawn(once(address))) {
-                    old.abort();
-                }
-                next = Instant::now() + stagger;
+                tries.spawn(once(address));
+                next = Instant::now() + pause(begun.elapsed(), slowness);
             }
         }
     }
 }
 
-/// The place of the n-th connection: every second one takes the first place, every fourth the second, and so on, so that
-/// each place's connection lives twice as long as the one before.
-fn slot(n: u32) -> usize {
-    usize::try_from(n.trailing_zeros()).map_or(ABREAST - 1, |zeros| zeros.min(ABREAST - 1))
+/// From one connection to the next, all silent: as long as was waited so far, at least the stagger. That makes 5 in an
+/// emulated boot of 50 s, whose repeated SYNs leave no gap above 6 s. sshd counts a second's penalty for each without a
+/// login and locks out at 15; each costs an emulated node about half a second.
+fn pause(waited: Duration, slowness: u64) -> Duration {
+    waited.max(Duration::from_millis(STAGGER * slowness.clamp(1, 8)))
 }
 
 #[cfg(test)]
@@ -82,8 +75,15 @@ mod tests {
     use tokio::net::TcpListener;
 
     #[test]
-    fn ages_double() {
-        assert_eq!([1, 2, 3, 4, 6, 8, 16, 32, 64].map(slot), [0, 1, 0, 2, 1, 3, 4, 5, 5]);
+    fn a_long_boot_sees_few_connections() {
+        let within = |limit: u64, slowness| {
+            let mut times = vec![Duration::ZERO];
+            while let Some(last) = times.last().filter(|t| t.as_secs() < limit) {
+                times.push(*last + pause(*last, slowness));
+            }
+            times.len() - 1
+        };
+        assert_eq!((within(5, 1), within(50, 12), within(600, 12)), (5, 5, 9));
     }
 
     #[tokio::test]
@@ -105,18 +105,18 @@ mod tests {
     async fn a_slow_speaker_is_not_given_up() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        // The fourth connection gets its word when the fifth has come.
+        // The first connection gets its word when the fourth has come.
         let server = async {
             let mut held = Vec::new();
-            while held.len() < 5 {
+            while held.len() < 4 {
                 held.push(listener.accept().await.unwrap().0);
             }
-            held[3].write_all(b"SSH-2.0-x\r\n").await.unwrap();
+            held[0].write_all(b"SSH-2.0-x\r\n").await.unwrap();
             held
         };
         let mut last = String::new();
         let (stream, held) = tokio::join!(until_spoken(address, 1, &mut last), server);
-        assert_eq!(stream.local_addr().unwrap(), held[3].peer_addr().unwrap());
+        assert_eq!(stream.local_addr().unwrap(), held[0].peer_addr().unwrap());
     }
 
     #[tokio::test]
