@@ -1,8 +1,11 @@
 //! Running commands on nodes. [`Remote`] is what the executor knows; russh stays inside this room.
 
+mod channel;
+mod dial;
 mod keys;
 mod session;
 mod shell;
+mod terminal;
 
 pub use keys::KeyPair;
 pub use session::{Session, Target};
@@ -39,3 +42,7 @@ pub trait Remote: Send + Sync {
     /// The node cannot be reached. A command that fails is an [`Exit`], not an error.
     fn exec(&self, command: &str, stdin: &[u8], sink: Sink<'_>) -> impl Future<Output = Result<Exit>> + Send;
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod server;

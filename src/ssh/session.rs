@@ -1,22 +1,22 @@
 //! One SSH session per node, a channel per command.
 
-use super::{Exit, Remote, Sink, keys};
+use super::{Exit, Remote, Sink, channel, dial, keys};
 use crate::error::{Error, Result};
 use crate::event::Stream;
 use russh::client::{self, Handle};
 use russh::keys::{PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate};
-use russh::{ChannelMsg, Disconnect};
+use russh::{ChannelMsg, ChannelReadHalf, Disconnect};
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
-/// Between two tries to reach a node that does not answer yet. A forward accepts before the guest listens, so that only
-/// a try tells.
+/// Between two logins that came to nothing.
 const RETRY: Duration = Duration::from_millis(250);
-/// Seconds that one try may take on an accelerated node, banner and login together.
+/// Seconds that a login may take on an accelerated node; also a first word when a session is made again.
 const TRY: u64 = 10;
 /// Seconds of silence after which a keepalive is sent, on an accelerated node.
 const KEEPALIVE: u64 = 10;
@@ -39,7 +39,7 @@ pub struct Target {
 /// A node that is logged into.
 pub struct Session {
     target: Target,
-    handle: Mutex<Handle<Pinned>>,
+    handle: Mutex<Arc<Handle<Pinned>>>,
 }
 
 /// Why a connection did not come about.
@@ -79,7 +79,8 @@ impl Session {
         let mut last = "no try was made".to_owned();
         let tries = async {
             loop {
-                match connect(&target).await {
+                let stream = dial::until_spoken(target.address, target.slowness, &mut last).await;
+                match login(&target, stream).await {
                     Ok(handle) => return Ok(handle),
                     Err(Refusal::Never(error)) => return Err(error),
                     Err(Refusal::NotYet(why)) => last = why,
@@ -93,7 +94,7 @@ impl Session {
             error = died => return Err(error),
         };
         match handle {
-            Ok(handle) => Ok(Self { handle: Mutex::new(handle?), target }),
+            Ok(handle) => Ok(Self { handle: Mutex::new(Arc::new(handle?)), target }),
             Err(_) => {
                 let why = format!("no SSH login within {} s; the last try: {last}", limit.as_secs());
                 Err(Error::failed("reach the node", why).on(&target.node))
@@ -107,69 +108,101 @@ impl Session {
         let _ = self.handle.lock().await.disconnect(Disconnect::ByApplication, "", "en").await;
     }
 
-    /// A new channel; a session that broke is made again first. Nothing has been started on the node before.
-    pub(super) async fn channel(&self) -> Result<russh::Channel<client::Msg>> {
-        let mut handle = self.handle.lock().await;
-        if !handle.is_closed()
-            && let Ok(channel) = handle.channel_open_session().await
-        {
-            return Ok(channel);
-        }
+    /// The node's name.
+    pub(super) fn node(&self) -> &str {
+        &self.target.node
+    }
+
+    /// A new channel; a session that broke is made again first, once. Nothing has been started on the node before.
+    pub(super) async fn channel(&self) -> Result<(ChannelReadHalf, channel::Writer)> {
         let lost = |why: String| Error::failed("reach the node", why).on(&self.target.node);
-        *handle = connect(&self.target).await.map_err(|refusal| match refusal {
-            Refusal::Never(error) => error,
-            Refusal::NotYet(why) => lost(format!("the SSH session broke and cannot be made again: {why}")),
-        })?;
-        handle.channel_open_session().await.map_err(|e| lost(e.to_string()))
+        let tried = self.handle.lock().await.clone();
+        match open(tried.clone()).await {
+            Ok(channel) => return Ok(channel),
+            // The session is whole, and commands may be running in it.
+            Err(e @ russh::Error::ChannelOpenFailure(_)) => return Err(lost(e.to_string())),
+            Err(_) => {}
+        }
+        let mut handle = self.handle.lock().await;
+        // Another command may have made it again meanwhile.
+        if Arc::ptr_eq(&handle, &tried) {
+            *handle = self.again().await.map(Arc::new).map_err(|refusal| match refusal {
+                Refusal::Never(error) => error,
+                Refusal::NotYet(why) => lost(format!("the SSH session broke and cannot be made again: {why}")),
+            })?;
+        }
+        let fresh = handle.clone();
+        drop(handle);
+        open(fresh).await.map_err(|e| lost(e.to_string()))
+    }
+
+    async fn again(&self) -> std::result::Result<Handle<Pinned>, Refusal> {
+        let limit = Duration::from_secs(TRY * self.target.slowness);
+        let stream = tokio::time::timeout(limit, dial::once(self.target.address)).await;
+        let silent = |_| Refusal::NotYet("it accepts connections, but says nothing".to_owned());
+        login(&self.target, stream.map_err(silent)?.map_err(Refusal::NotYet)?).await
     }
 }
 
-async fn connect(target: &Target) -> std::result::Result<Handle<Pinned>, Refusal> {
-    let key = keys::private(&target.key).map_err(Refusal::Never)?;
-    let expected = keys::public(&target.host_key).map_err(Refusal::Never)?;
+/// Opens a channel on a task of its own: one that opens after its command was given up must be closed again.
+async fn open(handle: Arc<Handle<Pinned>>) -> std::result::Result<(ChannelReadHalf, channel::Writer), russh::Error> {
+    let opening = tokio::spawn(async move { handle.channel_open_session().await.map(channel::split) });
+    opening.await.unwrap_or(Err(russh::Error::Disconnect))
+}
+
+/// From the server's first word to the end of the login.
+async fn login(target: &Target, stream: TcpStream) -> std::result::Result<Handle<Pinned>, Refusal> {
+    let unread = |e: Error| Refusal::Never(e.on(&target.node));
+    let key = keys::private(&target.key).map_err(unread)?;
+    let expected = keys::public(&target.host_key).map_err(unread)?;
     let wrong = Arc::new(AtomicBool::new(false));
     let handler = Pinned { expected, wrong: wrong.clone() };
     let config = client::Config {
+        // A command may be silent for many minutes; that the node lives, keepalives tell.
         inactivity_timeout: None,
         keepalive_interval: Some(Duration::from_secs(KEEPALIVE * target.slowness)),
         keepalive_max: KEEPALIVES,
-        nodelay: true,
         ..Default::default()
     };
     let login = async {
-        let mut handle = client::connect(Arc::new(config), target.address, handler).await?;
+        let mut handle = client::connect_stream(Arc::new(config), stream, handler).await?;
         let key = PrivateKeyWithHashAlg::new(Arc::new(key), None);
         let result = handle.authenticate_publickey("root", key).await?;
         Ok::<_, russh::Error>((handle, result.success()))
     };
     let outcome = tokio::time::timeout(Duration::from_secs(TRY * target.slowness), login).await;
-    let never = |why: &str, hint: &str| Refusal::Never(Error::failed("log in", why).on(&target.node).hint(hint));
+    let never = |why: String, hint: &str| Refusal::Never(Error::failed("log in", why).on(&target.node).hint(hint));
+    let again = "make the node again: `lab destroy`, `lab up`";
     match outcome {
         Ok(Ok((handle, true))) => Ok(handle),
-        Ok(Ok((_, false))) => {
-            Err(never("the node refuses the lab's key", "make the node again: `lab destroy`, `lab up`"))
-        }
+        Ok(Ok((_, false))) => Err(never("the node refuses the lab's key".to_owned(), again)),
         Ok(Err(_)) if wrong.load(Ordering::Relaxed) => Err(never(
-            "the SSH server shows another host key than the one made for this node",
+            "the SSH server shows another host key than the one made for this node".to_owned(),
             "something else listens on the node's port; `lab destroy` and `lab up` give it a new one",
         )),
+        Ok(Err(e)) if definite(&e) => Err(never(format!("the SSH server cannot be talked to: {e}"), again)),
         Ok(Err(e)) => Err(Refusal::NotYet(e.to_string())),
-        Err(_) => Err(Refusal::NotYet("it accepts connections, but says nothing".to_owned())),
+        Err(_) => Err(Refusal::NotYet("the login does not come to an end".to_owned())),
     }
+}
+
+/// Whether the server would say the same to every further try.
+fn definite(error: &russh::Error) -> bool {
+    use russh::Error as E;
+    matches!(error, E::NoCommonAlgo { .. } | E::WrongServerSig | E::UnsupportedAuthMethod | E::NoAuthMethod)
 }
 
 impl Remote for Session {
     async fn exec(&self, command: &str, stdin: &[u8], sink: Sink<'_>) -> Result<Exit> {
-        let lost = |e: russh::Error| Error::failed("run a command", e).on(&self.target.node);
-        let channel = self.channel().await?;
-        let (mut reader, writer) = channel.split();
-        writer.exec(true, command).await.map_err(lost)?;
+        let what = "run a command";
+        let (mut reader, writer) = self.channel().await?;
+        writer.exec(true, command).await.map_err(|e| Error::failed(what, e).on(self.node()))?;
         let write = async {
             // A command that ends before it read its input is judged by its exit code.
             if writer.data(stdin).await.is_ok() {
                 let _ = writer.eof().await;
             }
-            std::future::pending::<()>().await;
+            std::future::pending().await
         };
         let read = async {
             let mut exit = Exit::Unknown;
@@ -179,7 +212,7 @@ impl Remote for Session {
                     ChannelMsg::ExtendedData { data, ext: 1 } => sink(Stream::Err, &data),
                     ChannelMsg::ExitStatus { exit_status } => exit = Exit::Code(exit_status),
                     ChannelMsg::Failure => {
-                        return Err(Error::failed("run a command", "the SSH server refused it").on(&self.target.node));
+                        return Err(Error::failed(what, "the SSH server refused it").on(self.node()));
                     }
                     _ => {}
                 }
@@ -188,7 +221,7 @@ impl Remote for Session {
         };
         tokio::select! {
             exit = read => exit,
-            () = write => Ok(Exit::Unknown),
+            never = write => never,
         }
     }
 }

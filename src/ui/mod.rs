@@ -1,15 +1,18 @@
 //! What the user sees of a run. Progress goes to stderr, facts to stdout.
 
 mod plain;
+mod style;
 mod table;
 mod terminal;
 
+pub use style::Choice;
 pub use table::table;
 
 use crate::event::{Event, Reporter};
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Instant;
+use style::Style;
 
 /// Prints events as they come.
 pub struct Ui {
@@ -23,13 +26,23 @@ enum Shown {
 
 impl Ui {
     /// A display that suits stderr: lines that move on a terminal, plain lines with time elsewhere. `verbose` shows what
-    /// the scripts print.
+    /// the scripts print. Colours are as the environment says.
     pub fn new(verbose: bool) -> Self {
-        let dumb = std::env::var("TERM").is_ok_and(|t| t == "dumb");
-        let shown = if std::io::stderr().is_terminal() && !dumb {
-            Shown::Terminal(terminal::Terminal::new(verbose))
+        Self::coloured(verbose, Choice::Auto)
+    }
+
+    /// The same, with the user's choice of colours.
+    pub fn coloured(verbose: bool, choice: Choice) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let style = Style::decide(choice, terminal, |name| std::env::var_os(name));
+        // A dumb terminal cannot move its cursor.
+        let dumb = std::env::var_os("TERM").is_some_and(|t| t == "dumb");
+        let shown = if terminal && !dumb {
+            Shown::Terminal(terminal::Terminal::new(verbose, style))
         } else {
-            Shown::Plain(plain::Plain::new(Box::new(std::io::stderr()), verbose, Instant::now()))
+            let begun = Instant::now();
+            let clock = Box::new(move || begun.elapsed());
+            Shown::Plain(plain::Plain::new(Box::new(std::io::stderr()), verbose, style, clock))
         };
         Self { shown: Arc::new(shown) }
     }
@@ -58,5 +71,38 @@ pub fn duration(millis: u64) -> String {
         format!("{}.{}s", seconds, millis % 1000 / 100)
     } else {
         format!("{}m{:02}s", seconds / 60, seconds % 60)
+    }
+}
+
+#[cfg(test)]
+mod testing {
+    use crate::event::{Event, Stream};
+
+    /// A run with one event of each kind.
+    pub fn run() -> Vec<Event> {
+        let on = |node: &str| Some(node.to_owned());
+        let progress = |task: &str, message: &str| Event::Progress { task: task.into(), message: message.into() };
+        let (task, node, title) = ("ctr.init".to_owned(), on("flannel-ctr"), "init".to_owned());
+        let line = "10%\r\x1b[32m[init] 100%\x1b[0m".to_owned();
+        let why = "cannot boot on n2: its kernel panicked\n  hint: see console.log".to_owned();
+        vec![
+            Event::Note { message: "qemu, emulated".into() },
+            Event::Started { task: task.clone(), node: node.clone(), title: title.clone() },
+            Event::Started { task: "n2.boot".into(), node: on("n2"), title: "boot".into() },
+            progress("ctr.init", "kube-apiserver (3 of 15)"),
+            Event::Line { task: task.clone(), node: node.clone(), stream: Stream::Out, line },
+            Event::Finished { task, node, title, millis: 65_300 },
+            Event::Failed { task: "n2.boot".into(), node: on("n2"), title: "boot".into(), why },
+            Event::Skipped { task: "n3.join".into(), node: on("n3"), title: "join".into(), why: "done before".into() },
+            progress("stray", "still here"),
+        ]
+    }
+
+    #[test]
+    fn durations_are_short() {
+        assert_eq!(
+            [0, 3_299, 59_999, 60_000, 125_000].map(super::duration),
+            ["0.0s", "3.2s", "59.9s", "1m00s", "2m05s"]
+        );
     }
 }

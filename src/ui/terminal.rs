@@ -1,8 +1,9 @@
 //! Moving lines on a terminal: one per task under way, finished ones stay above.
 
+use super::style::{Colour, Style, printable};
 use super::{duration, plain};
 use crate::event::Event;
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,19 +11,29 @@ use std::time::Duration;
 /// How often a spinner turns.
 const TICK: Duration = Duration::from_millis(120);
 
-/// A display on stderr.
+/// A display on a terminal.
 pub struct Terminal {
     bars: MultiProgress,
-    running: Mutex<HashMap<String, ProgressBar>>,
+    running: Mutex<HashMap<String, Running>>,
     verbose: bool,
-    colour: bool,
+    style: Style,
+}
+
+/// A task under way.
+struct Running {
+    bar: ProgressBar,
+    label: String,
 }
 
 impl Terminal {
-    /// A display with colour unless NO_COLOR is set.
-    pub fn new(verbose: bool) -> Self {
-        let colour = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
-        Self { bars: MultiProgress::new(), running: Mutex::default(), verbose, colour }
+    /// A display on stderr.
+    pub fn new(verbose: bool, style: Style) -> Self {
+        Self::on(ProgressDrawTarget::stderr(), verbose, style)
+    }
+
+    fn on(target: ProgressDrawTarget, verbose: bool, style: Style) -> Self {
+        let bars = MultiProgress::with_draw_target(target);
+        Self { bars, running: Mutex::default(), verbose, style }
     }
 
     /// Shows the event.
@@ -30,25 +41,26 @@ impl Terminal {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Started { task, node, title } => {
-                let bar = self.bar();
-                bar.set_message(label(node, title));
-                running.insert(task.clone(), bar);
+                if let Some(old) = running.insert(task.clone(), self.begin(label(node, title))) {
+                    self.take_away(&old);
+                }
             }
             Event::Progress { task, message } => {
-                let bar = running.entry(task.clone()).or_insert_with(|| self.bar());
-                bar.set_message(label(&None, &format!("{task}: {message}")));
+                let now = running.entry(task.clone()).or_insert_with(|| self.begin(label(&None, task)));
+                now.bar.set_message(format!("{}: {}", now.label, printable(message)));
             }
             Event::Finished { task, node, title, millis } => {
-                self.done(running.remove(task), "✓", 32, &format!("{}  {}", label(node, title), duration(*millis)));
+                let text = format!("{}  {}", label(node, title), duration(*millis));
+                self.done(running.remove(task), Colour::Good, "✓", &text);
             }
             Event::Skipped { task, node, title, why } => {
-                self.done(running.remove(task), "-", 2, &format!("{}  {why}", label(node, title)));
+                self.done(running.remove(task), Colour::Faint, "-", &format!("{}  {why}", label(node, title)));
             }
             Event::Failed { task, node, title, why } => {
-                self.done(running.remove(task), "✗", 31, &format!("{}  {why}", label(node, title)));
+                self.done(running.remove(task), Colour::Bad, "✗", &format!("{}  {why}", label(node, title)));
             }
             Event::Line { .. } | Event::Note { .. } => {
-                if let Some(text) = plain::line(event, self.verbose) {
+                if let Some(text) = plain::line(event, self.verbose, self.style) {
                     self.print(&text);
                 }
             }
@@ -58,27 +70,32 @@ impl Terminal {
     /// Clears what still moves.
     pub fn finish(&self) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        for (_, bar) in running.drain() {
-            bar.finish_and_clear();
+        for (_, task) in running.drain() {
+            self.take_away(&task);
         }
     }
 
-    fn bar(&self) -> ProgressBar {
+    fn begin(&self, label: String) -> Running {
         let bar = self.bars.add(ProgressBar::new_spinner());
+        // `wide_msg` is cut to the width of each moment: a line never wraps, and a resize cannot leave rests.
         if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed:>5}") {
             bar.set_style(style);
         }
+        bar.set_message(label.clone());
         bar.enable_steady_tick(TICK);
-        bar
+        Running { bar, label }
     }
 
-    fn done(&self, bar: Option<ProgressBar>, mark: &str, colour: u8, text: &str) {
-        if let Some(bar) = bar {
-            bar.finish_and_clear();
-            self.bars.remove(&bar);
+    fn done(&self, task: Option<Running>, colour: Colour, mark: &str, text: &str) {
+        if let Some(task) = task {
+            self.take_away(&task);
         }
-        let mark = if self.colour { format!("\x1b[{colour}m{mark}\x1b[0m") } else { mark.to_owned() };
-        self.print(&format!("{mark} {text}"));
+        self.print(&format!("{} {text}", self.style.paint(colour, mark)));
+    }
+
+    fn take_away(&self, task: &Running) {
+        task.bar.finish_and_clear();
+        self.bars.remove(&task.bar);
     }
 
     fn print(&self, text: &str) {
@@ -88,8 +105,9 @@ impl Terminal {
 }
 
 fn label(node: &Option<String>, title: &str) -> String {
-    match node {
-        Some(node) => format!("{node:<12} {title}"),
-        None => format!("{:<12} {title}", ""),
-    }
+    format!("{:<12} {title}", node.as_deref().unwrap_or_default())
 }
+
+#[cfg(test)]
+#[path = "terminal_tests.rs"]
+mod tests;

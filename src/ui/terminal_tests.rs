@@ -1,0 +1,152 @@
+use super::super::style::Choice;
+use super::super::testing;
+use super::*;
+use indicatif::TermLike;
+use std::io::Result;
+use std::sync::Arc;
+
+/// A screen that keeps all its lines, with a width that can change.
+#[derive(Debug, Clone)]
+struct Screen(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    lines: Vec<Vec<char>>,
+    row: usize,
+    column: usize,
+    width: u16,
+}
+
+impl State {
+    /// Writes one character; a full row wraps when the next one comes, as terminals do.
+    fn put(&mut self, c: char) {
+        if self.column >= usize::from(self.width) {
+            (self.row, self.column) = (self.row + 1, 0);
+        }
+        while self.lines.len() <= self.row {
+            self.lines.push(Vec::new());
+        }
+        let line = &mut self.lines[self.row];
+        if line.len() <= self.column {
+            line.resize(self.column + 1, ' ');
+        }
+        line[self.column] = c;
+        self.column += 1;
+    }
+}
+
+impl Screen {
+    fn new(width: u16) -> Self {
+        let lines = vec![Vec::new()];
+        Self(Arc::new(Mutex::new(State { lines, row: 0, column: 0, width })))
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> Result<T> {
+        Ok(change(&mut self.0.lock().unwrap()))
+    }
+
+    fn text(&self) -> String {
+        let lines = self.0.lock().unwrap().lines.clone();
+        let lines: Vec<String> = lines.into_iter().map(|l| l.into_iter().collect::<String>()).collect();
+        lines.iter().map(|l| l.trim_end()).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl TermLike for Screen {
+    fn width(&self) -> u16 {
+        self.0.lock().unwrap().width
+    }
+
+    fn move_cursor_up(&self, n: usize) -> Result<()> {
+        self.with(|s| s.row = s.row.saturating_sub(n))
+    }
+
+    fn move_cursor_down(&self, n: usize) -> Result<()> {
+        self.with(|s| s.row += n)
+    }
+
+    fn move_cursor_right(&self, n: usize) -> Result<()> {
+        self.with(|s| s.column += n)
+    }
+
+    fn move_cursor_left(&self, n: usize) -> Result<()> {
+        self.with(|s| s.column = s.column.saturating_sub(n))
+    }
+
+    fn write_line(&self, text: &str) -> Result<()> {
+        self.write_str(text)?;
+        self.write_str("\n")
+    }
+
+    fn write_str(&self, text: &str) -> Result<()> {
+        self.with(|s| {
+            for c in text.chars() {
+                match c {
+                    '\r' => s.column = 0,
+                    '\n' => (s.row, s.column) = (s.row + 1, 0),
+                    c => s.put(c),
+                }
+            }
+        })
+    }
+
+    fn clear_line(&self) -> Result<()> {
+        self.with(|s| {
+            s.column = 0;
+            let row = s.row;
+            if let Some(line) = s.lines.get_mut(row) {
+                line.clear();
+            }
+        })
+    }
+
+    fn flush(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn terminal(width: u16) -> (Screen, Terminal) {
+    let screen = Screen::new(width);
+    let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+    (screen, Terminal::on(target, false, Style::decide(Choice::Never, true, |_| None)))
+}
+
+#[test]
+fn running_tasks_move_and_keep_their_names() {
+    let (screen, terminal) = terminal(80);
+    testing::run()[..4].iter().for_each(|e| terminal.event(e));
+    let text = screen.text();
+    assert!(text.starts_with("qemu, emulated\n"), "{text}");
+    assert!(text.contains("flannel-ctr  init: kube-apiserver (3 of 15)"), "{text}");
+    assert!(text.contains("n2           boot"), "{text}");
+    assert_eq!(text.lines().count(), 3, "{text}");
+}
+
+#[test]
+fn what_ended_stays_and_what_moved_goes() {
+    let (screen, terminal) = terminal(80);
+    testing::run().iter().for_each(|e| terminal.event(e));
+    terminal.finish();
+    let expected = "qemu, emulated
+✓ flannel-ctr  init  1m05s
+✗ n2           boot  cannot boot on n2: its kernel panicked
+  hint: see console.log
+- n3           join  done before";
+    assert_eq!(screen.text(), expected);
+}
+
+#[test]
+fn a_line_is_cut_to_the_width_of_the_moment() {
+    let (screen, terminal) = terminal(80);
+    let started = |task: &str| Event::Started { task: task.into(), node: Some("n1".into()), title: "init".into() };
+    terminal.event(&started("a"));
+    screen.with(|s| s.width = 30).unwrap();
+    let message = "a message much longer than thirty columns".to_owned();
+    terminal.event(&Event::Progress { task: "a".into(), message });
+    terminal.event(&started("b"));
+    let text = screen.text();
+    assert_eq!(text.lines().count(), 2, "{text}");
+    assert!(text.lines().all(|l| l.chars().count() <= 30) && text.contains("init: a m"), "{text}");
+    terminal.finish();
+    assert_eq!(screen.text(), "");
+}
