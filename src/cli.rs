@@ -43,12 +43,6 @@ pub enum Verb {
         #[command(subcommand)]
         action: ImageAction,
     },
-    /// The way to a container node's SSH port; started by `up`.
-    #[command(hide = true)]
-    Relay {
-        #[arg(long)]
-        node: PathBuf,
-    },
     /// The lab's background process; started by `up`.
     #[command(hide = true)]
     Switch {

@@ -34,7 +34,7 @@ pub fn choose(choice: DriverChoice) -> &'static str {
 pub async fn look_at_host(name: &str, nodes: &[Node], paths: &Paths) -> Vec<Error> {
     match name {
         "qemu" => Qemu::look_at_host(nodes, &paths.state).await,
-        "container" => Container::look_at_host(nodes),
+        "container" => Container::look_at_host(nodes, &paths.state),
         _ => Vec::new(),
     }
 }
@@ -52,7 +52,7 @@ pub async fn remove(name: &str, place: &Place) -> Result<()> {
 pub async fn open(name: &str, image: &BaseImage, paths: &Paths) -> Result<AnyDriver> {
     match name {
         "qemu" => Ok(AnyDriver::Qemu(Qemu::detect(&paths.cache.join("qemu"), &paths.state, image).await?)),
-        "container" => Ok(AnyDriver::Container(Container::new())),
+        "container" => Ok(AnyDriver::Container(Container::detect(&paths.cache.join("container")).await?)),
         "fake" => Ok(AnyDriver::Fake(Fake::new())),
         other => Err(Error::failed("use the lab's driver", format!("this `lab` has no driver `{other}`"))),
     }

@@ -9,7 +9,6 @@ mod up;
 mod which;
 
 use crate::cli::{BundleAction, Cli, ImageAction, Verb};
-use crate::driver;
 use crate::error::{Context, Result};
 use crate::event::Reporter;
 use crate::network;
@@ -69,10 +68,6 @@ async fn verb(verb: Verb, paths: &Paths, reporter: &Reporter) -> Result<Outcome>
                 ImageAction::List => Ok(images::list_images(paths)),
             })
             .await
-        }
-        Verb::Relay { node } => {
-            let done = tokio::task::spawn_blocking(move || driver::container::relay::run(&node)).await;
-            done.context(|| "relay".to_owned())?.map(|()| String::new().into())
         }
         Verb::Switch { run, networks } => {
             network::process::run(&run, &networks, reporter).await.map(|()| String::new().into())

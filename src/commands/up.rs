@@ -194,9 +194,6 @@ async fn run(record: &LabRecord, driver: &AnyDriver, paths: &Paths, reporter: &R
         // Also for a lab that has nothing to do: a switch that died comes back, and the nodes connect again.
         network::process::spawn(&run_dir, &segments).await?;
     }
-    if record.driver == "container" {
-        network::process::spawn_isolated(&run_dir, &segments).await?;
-    }
     if tasks.iter().all(|t| t.verdict == Verdict::Done) {
         return super::summary::summary(record, paths);
     }

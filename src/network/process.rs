@@ -43,12 +43,6 @@ pub async fn spawn(run: &Path, networks: &[String]) -> Result<ProcessId> {
     spawn_as(&[exe.as_os_str()], run, networks).await
 }
 
-/// [`spawn`] in a network namespace of the lab's own, which lives as long as the process. Needs root.
-pub async fn spawn_isolated(run: &Path, networks: &[String]) -> Result<ProcessId> {
-    let exe = std::env::current_exe().context(|| "find our own executable")?;
-    spawn_as(&["unshare".as_ref(), "--net".as_ref(), "--".as_ref(), exe.as_os_str()], run, networks).await
-}
-
 /// [`spawn`] with another command that knows the hidden verb.
 pub async fn spawn_as(command: &[&OsStr], run: &Path, networks: &[String]) -> Result<ProcessId> {
     let serves = |record: &Record| networks.iter().all(|n| record.networks.contains(n));

@@ -1,97 +1,126 @@
-//! What the host must have for system containers. Looks, never changes.
+//! What the host must have for system containers, each with the command that mends it. Looks, never changes.
 
+use super::{capability, nat};
 use crate::error::Error;
 use crate::lab::model::Node;
-use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::Path;
 
-/// The names of capabilities by their bits (linux/capability.h), as far as nodes use them.
-const BITS: [(u32, &str); 25] = [
-    (0, "CHOWN"),
-    (1, "DAC_OVERRIDE"),
-    (2, "DAC_READ_SEARCH"),
-    (3, "FOWNER"),
-    (4, "FSETID"),
-    (5, "KILL"),
-    (6, "SETGID"),
-    (7, "SETUID"),
-    (8, "SETPCAP"),
-    (9, "LINUX_IMMUTABLE"),
-    (10, "NET_BIND_SERVICE"),
-    (11, "NET_BROADCAST"),
-    (12, "NET_ADMIN"),
-    (13, "NET_RAW"),
-    (14, "IPC_LOCK"),
-    (15, "IPC_OWNER"),
-    (18, "SYS_CHROOT"),
-    (19, "SYS_PTRACE"),
-    (21, "SYS_ADMIN"),
-    (23, "SYS_NICE"),
-    (24, "SYS_RESOURCE"),
-    (27, "MKNOD"),
-    (28, "LEASE"),
-    (29, "AUDIT_WRITE"),
-    (31, "SETFCAP"),
+/// Programs that the driver runs, with the Debian packages that bring them. The runtime is looked for by trying it.
+const PROGRAMS: [(&str, &str); 8] = [
+    ("slirp4netns", "slirp4netns"),
+    ("ip", "iproute2"),
+    ("nsenter", "util-linux"),
+    ("unshare", "util-linux"),
+    ("mount", "mount"),
+    ("tar", "tar"),
+    ("tee", "coreutils"),
+    ("sh", "dash"),
 ];
 
-/// Programs that the driver runs.
-const PROGRAMS: [&str; 6] = ["runc", "ip", "nsenter", "unshare", "mount", "slirp4netns"];
-
-/// Kernel features by a path that is there when they are, and what loads them.
-const FEATURES: [(&str, &str, &str); 3] = [
-    ("bridge", "/sys/module/bridge", "sudo modprobe bridge"),
-    ("vxlan", "/sys/module/vxlan", "sudo modprobe vxlan"),
-    ("br_netfilter", "/proc/sys/net/bridge", "sudo modprobe br_netfilter"),
+/// Parts of the kernel by a path that is there when they are, and the modules that bring them: nodes cannot load modules.
+const FEATURES: [(&str, &str); 6] = [
+    ("overlay", "/sys/module/overlay"),
+    ("bridge", "/sys/module/bridge"),
+    ("vxlan", "/sys/module/vxlan"),
+    ("br_netfilter", "/proc/sys/net/bridge"),
+    ("nf_conntrack", "/sys/module/nf_conntrack"),
+    ("tun", "/dev/net/tun"),
 ];
 
-/// inotify instances that a node with a whole cluster on it uses, rounded up; counted per user, so nodes share root's.
-const INOTIFY_PER_NODE: u64 = 32;
+/// What one node's systemd and its containers watch, counted per user: nodes share root's. Measured with a cluster's
+/// agents: 20 instances.
+const INSTANCES_PER_NODE: u64 = 24;
+/// What the host's own programs may have.
+const INSTANCES_OF_HOST: u64 = 16;
+const WATCHES_PER_NODE: u64 = 8192;
+/// Processes of one busy node.
+const PIDS_PER_NODE: u64 = 2048;
 
-/// The capabilities of this process.
-pub fn capabilities() -> BTreeSet<&'static str> {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    parse(&status)
-}
+/// The magic number of overlay file systems (statfs(2)).
+const OVERLAY: i64 = 0x794c_7630;
 
-fn parse(status: &str) -> BTreeSet<&'static str> {
-    let line = status.lines().find_map(|l| l.strip_prefix("CapEff:"));
-    let bits = line.and_then(|l| u64::from_str_radix(l.trim(), 16).ok()).unwrap_or(0);
-    BITS.iter().filter(|(bit, _)| bits >> bit & 1 == 1).map(|(_, name)| *name).collect()
-}
+const WHAT: &str = "use the container driver";
 
-/// Whether the host's cgroup controllers are of the old kind; a hybrid host's are.
-pub fn cgroup_v1() -> bool {
-    !Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
-}
-
-/// Every problem with its remedy.
+/// Every problem of the host for these nodes.
 pub fn problems(nodes: &[Node]) -> Vec<Error> {
-    let mut all = Vec::new();
-    let what = "use the container driver";
-    if !rustix::process::geteuid().is_root() {
-        all.push(Error::host(what, "it needs root on this version of lab").hint("sudo lab up, or --driver qemu"));
-    }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let there = |name: &&str| std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
-    let missing: Vec<&str> = PROGRAMS.into_iter().filter(|name| !there(name)).collect();
-    if !missing.is_empty() {
-        let why = format!("missing on this host: {}", missing.join(", "));
-        all.push(Error::host(what, why).hint("sudo apt install -y runc slirp4netns iproute2 util-linux"));
-    }
-    for (feature, path, remedy) in FEATURES {
-        if !Path::new(path).exists() {
-            all.push(Error::host(what, format!("the kernel has no {feature}")).hint(remedy));
-        }
-    }
-    let key = "/proc/sys/fs/inotify/max_user_instances";
-    let instances = std::fs::read_to_string(key).ok().and_then(|t| t.trim().parse::<u64>().ok());
-    if instances.is_some_and(|n| n < INOTIFY_PER_NODE * nodes.len() as u64) {
-        let why = format!("fs.inotify.max_user_instances is {}, nodes need more", instances.unwrap_or(0));
-        let hint =
-            format!("sudo sysctl fs.inotify.max_user_instances={}", 512.max(INOTIFY_PER_NODE * nodes.len() as u64));
-        all.push(Error::host(what, why).hint(hint));
+    let count = nodes.len() as u64;
+    let limit = |key: &str| {
+        let text = std::fs::read_to_string(Path::new("/proc/sys").join(key.replace('.', "/"))).ok()?;
+        text.trim().parse::<u64>().ok()
+    };
+    let mut all = Vec::new();
+    all.extend(privileges(capability::may_make_nodes()));
+    all.extend(programs(&path));
+    all.extend(features(&builtin_parts(), |path| Path::new(path).exists()));
+    for (key, least) in [
+        ("fs.inotify.max_user_instances", INSTANCES_OF_HOST + INSTANCES_PER_NODE * count),
+        ("fs.inotify.max_user_watches", WATCHES_PER_NODE * count),
+        ("kernel.pid_max", PIDS_PER_NODE * count),
+    ] {
+        all.extend(too_low(key, limit(key), least));
     }
     all
+}
+
+fn privileges(enough: bool) -> Option<Error> {
+    let error = Error::host(WHAT, "it needs root: mounts, network namespaces and cgroups of the host");
+    (!enough).then(|| error.hint("run lab as root (sudo -E lab up), or --driver qemu"))
+}
+
+fn programs(path: &OsStr) -> Option<Error> {
+    let there = |name: &str| std::env::split_paths(path).any(|dir| dir.join(name).is_file());
+    let missing: Vec<_> = PROGRAMS.into_iter().filter(|(name, _)| !there(name)).collect();
+    let names: Vec<&str> = missing.iter().map(|(name, _)| *name).collect();
+    let mut packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+    packages.dedup();
+    (!missing.is_empty()).then(|| {
+        let hint = format!("sudo apt install -y {}", packages.join(" "));
+        Error::host(WHAT, format!("not installed: {}", names.join(", "))).hint(hint)
+    })
+}
+
+/// The parts that are built into the running kernel, where it says: those without parameters appear nowhere else.
+fn builtin_parts() -> String {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    std::fs::read_to_string(format!("/lib/modules/{}/modules.builtin", release.trim())).unwrap_or_default()
+}
+
+fn features(builtin: &str, exists: impl Fn(&str) -> bool) -> Option<Error> {
+    let is_builtin = |name: &str| builtin.lines().any(|l| l.ends_with(&format!("/{name}.ko")));
+    let missing: Vec<&str> =
+        FEATURES.into_iter().filter(|(name, path)| !is_builtin(name) && !exists(path)).map(|(name, _)| name).collect();
+    (!missing.is_empty()).then(|| {
+        let names = missing.join(" ");
+        let hint = format!(
+            "sudo modprobe -a {names}; for every boot: printf '%s\\n' {names} | sudo tee /etc/modules-load.d/lab.conf"
+        );
+        Error::host(WHAT, format!("the kernel lacks or has not loaded: {}", missing.join(", "))).hint(hint)
+    })
+}
+
+fn too_low(key: &str, now: Option<u64>, least: u64) -> Option<Error> {
+    let now = now.filter(|now| *now < least)?;
+    let error = Error::host(WHAT, format!("{key} is {now}, these nodes need {least}"));
+    Some(error.hint(format!("sudo sysctl {key}={least}")))
+}
+
+/// Whether nodes can lie below this folder: an overlay's upper layer cannot lie on another overlay.
+pub fn folder_problem(dir: &Path) -> Option<Error> {
+    let there = dir.ancestors().find(|d| d.is_dir())?;
+    let stat = rustix::fs::statfs(there).ok()?;
+    (stat.f_type as i64 == OVERLAY).then(|| {
+        let why = format!("{} lies on an overlay file system, which cannot hold nodes", there.display());
+        Error::host(WHAT, why).hint("set LAB_STATE_DIR to a folder on a disk: ext4, xfs, btrfs or tmpfs")
+    })
+}
+
+/// Whether an offline node could reach out after all.
+pub fn offline_problem() -> Option<Error> {
+    let why = "net.ipv4.ip_nonlocal_bind is on, so nothing would hold the traffic of the nodes back";
+    nat::leaks_offline()
+        .then(|| Error::host("start the node offline", why).hint("sudo sysctl net.ipv4.ip_nonlocal_bind=0"))
 }
 
 #[cfg(test)]
@@ -99,9 +128,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn capabilities_are_read_by_their_bits() {
-        let found = parse("Name: x\nCapEff:\t000001fffeffffff\n");
-        assert!(found.contains("SYS_ADMIN") && !found.contains("SYS_RESOURCE"));
-        assert!(parse("nothing").is_empty());
+    fn each_problem_names_the_command_that_mends_it() {
+        let hint = |e: Option<Error>| e.and_then(|e| e.hint).unwrap();
+        assert!(hint(privileges(false)).contains("sudo"));
+        let dir = tempfile::tempdir().unwrap();
+        assert!(
+            hint(programs(dir.path().as_os_str())).starts_with("sudo apt install -y slirp4netns iproute2 util-linux")
+        );
+        let missing = features("", |path| path.contains("overlay") || path.contains("nf_"));
+        assert!(hint(missing).contains("sudo modprobe -a bridge vxlan br_netfilter tun;"));
+        assert!(hint(too_low("a.b", Some(1), 2)).contains("sysctl a.b=2"));
+    }
+
+    #[test]
+    fn a_host_that_has_it_all_has_no_problem() {
+        assert!(privileges(true).is_none());
+        assert!(features("", |_| true).is_none());
+        let builtin = "kernel/drivers/net/vxlan/vxlan.ko\n";
+        assert!(features(builtin, |path| !path.contains("vxlan")).is_none());
+        assert!(too_low("a.b", Some(2), 2).is_none() && too_low("a.b", None, 2).is_none());
+        assert!(folder_problem(Path::new("/proc")).is_none());
     }
 }

@@ -1,286 +1,239 @@
-//! Nodes as system containers through an OCI runtime: systemd on the host's kernel, at full speed. Needs root for now.
+//! Nodes as system containers through an OCI runtime: systemd on the host's kernel, at full speed. Needs root.
+//!
+//! A node's namespaces hold nearly all that is made for it: its mounts, its links, its processes end with its first
+//! process. What is outside is found by names that follow from the node's place alone: cgroups, two helpers, a folder.
 
+mod capability;
+mod cgroup;
+mod console;
+mod disk;
+mod engine;
 mod host;
-pub mod relay;
+mod kernel;
+mod lan;
+mod nat;
+mod process;
+mod ready;
 mod spec;
-mod tree;
 
-use super::{Driver, Endpoint, Facts, NodeSpec, NodeState, Place, Stop, console_log};
+use self::disk::Disk;
+use self::engine::{Bundle, Engine};
+use super::{Driver, Endpoint, Facts, NodeSpec, NodeState, Place, Stop};
 use crate::error::{Context, Error, Result};
 use crate::lab::model::Node;
-use crate::network;
+use crate::paths::Paths;
 use crate::state::process::ProcessId;
-use crate::state::tail::last_lines;
 use crate::state::write::atomically;
-use rustix::process::Signal;
+use serde_json::{Value as Json, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::process::Command;
 
 /// How long systemd may take to power off before it is killed.
 const POWER_OFF: Duration = Duration::from_secs(20);
-/// How long a killed process may take to go.
-const KILL: Duration = Duration::from_secs(20);
-/// SIGRTMIN+3, which asks systemd to power off (systemd(1)); runc takes numbers.
-const POWER_OFF_SIGNAL: &str = "37";
+/// What asks systemd to power off (systemd(1), signals).
+const POWER_OFF_SIGNAL: &str = "RTMIN+3";
+/// systemd's last word before it starts a machine anew. Without SYS_BOOT, which would let a node boot another kernel on
+/// the host, that looks like any other end.
+const REBOOTING: &str = "Rebooting.";
+/// How many lines of the console a message shows.
+const LAST_LINES: usize = 15;
 
 /// The driver.
 pub struct Container {
+    engine: Engine,
     facts: Facts,
 }
 
-/// The first process of a node, by its folder.
-fn process_record(dir: &Path) -> PathBuf {
-    dir.join("process.json")
-}
-
-fn slirp_record(dir: &Path) -> PathBuf {
-    dir.join("slirp.json")
-}
-
-/// A name for the runtime, the cgroup and the links of a node: short, and no two nodes of a host share it.
-fn id(place: &Place) -> String {
-    format!("lab-{}", &blake3::hash(place.dir.as_os_str().as_encoded_bytes()).to_hex()[..10])
-}
-
-/// The node's cgroup, one level below ours: systemd takes the whole of its own.
-fn cgroup_path(place: &Place) -> String {
-    format!("/{}/node", id(place))
-}
-
-fn load(path: &Path) -> Option<ProcessId> {
-    serde_json::from_slice::<ProcessId>(&std::fs::read(path).ok()?).ok().filter(|p| p.alive())
-}
-
-fn keep(process: ProcessId, path: &Path) -> Result<()> {
-    let text = serde_json::to_vec(&process).context(|| "record a process")?;
-    atomically(path, &text, 0o600)
-}
-
-impl Default for Container {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Container {
-    /// The driver with what is true of this host.
-    pub fn new() -> Self {
-        let v1 = host::cgroup_v1();
-        let oom_adjust = host::capabilities().contains("SYS_RESOURCE");
+    /// Finds a runtime that works on this host, by making a small machine with it below `cache`.
+    ///
+    /// # Errors
+    /// None works; the reason of each is told.
+    pub async fn detect(cache: &Path) -> Result<Self> {
+        let engine = engine::choose(&std::env::var_os("PATH").unwrap_or_default(), cache).await?;
+        let v1 = cgroup::is_v1();
         let layout = if v1 { "cgroup v1" } else { "cgroup v2" };
-        let description = format!("system containers by runc on the host's kernel ({layout}), full speed");
+        let refused =
+            if engine.refused.is_empty() { String::new() } else { format!(" ({})", engine.refused.join("; ")) };
         let facts = Facts {
             name: "container".into(),
-            description,
+            description: format!("system containers by {} on the host's kernel, {layout}{refused}", engine.name),
             slowness: 1,
             emulated: false,
             nested_kernel: true,
-            oom_adjust,
+            oom_adjust: capability::may_adjust_oom(),
             cgroup_v1: v1,
         };
-        Self { facts }
+        Ok(Self { engine, facts })
     }
 
-    /// Looks at the host before anything is made.
-    pub fn look_at_host(nodes: &[Node]) -> Vec<Error> {
-        host::problems(nodes)
+    /// Looks at the host before anything is made; the nodes will be below `state`.
+    pub fn look_at_host(nodes: &[Node], state: &Path) -> Vec<Error> {
+        let mut all = host::problems(nodes);
+        all.extend(host::folder_problem(state));
+        all
     }
 
-    /// Removes a node by its place alone.
+    /// Removes a node by its place alone: its image may be gone, the runtime uninstalled.
     ///
     /// # Errors
     /// What could not be removed; the rest is.
     pub async fn remove(place: &Place) -> Result<()> {
-        let ended = end(place, Stop::Kill).await;
-        let removed = match std::fs::remove_dir_all(&place.dir) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                Err(e).context(|| format!("remove {}", place.dir.display()))
-            }
-            _ => Ok(()),
-        };
+        let ended = end(place).await;
+        let removed = disk::remove_dir(&place.dir);
         ended.and(removed).map_err(|e| e.on(&place.node))
     }
 
+    /// Makes the container, gives it links and limits, starts its systemd.
     async fn launch(&self, spec: &NodeSpec) -> Result<()> {
         let place = &spec.place;
-        let layers = tree::Layers::of(spec);
-        spec::write(spec, &self.facts, &layers.merged, &tree::volumes(spec), &place.dir.join("config.json"))?;
-        let process = create(place, &layers).await?;
-        keep(process, &process_record(&place.dir))?;
-        connect(spec, process).await?;
-        for (key, _) in tree::SYSCTLS {
-            let file = format!("{}/{}", tree::SYSCTL_DIR, key.replace('/', "."));
-            inside(process, &["-m", "mount", "--bind", &file, &format!("/proc/sys/{key}")]).await?;
+        let id = process::id(place);
+        let disk = Disk::of(spec);
+        kernel::write_files(&place.dir.join("sysctl"))?;
+        let console = console::open(place)?;
+        let boot = ready::listen(place)?;
+        let (args, env) = spec::systemd(self.facts.cgroup_v1, &machine_id(spec));
+        let root = disk.root();
+        let mounts = mounts(place, &disk, &console.device);
+        let machine =
+            spec::Machine { cgroup: cgroup::path(&id), hostname: &spec.seed.hostname, root: &root, args, env, mounts };
+        spec::write(&machine, &place.dir)?;
+        let bundle = Bundle { place, overlay: disk.root_options(), root: root.clone(), console: console.end };
+        let pid = self.engine.create(bundle).await?;
+        let node = ProcessId::of(pid).ok_or_else(|| Error::failed("make the container", "it ended at once"))?;
+        cgroup::limit(&id, &spec.node)?;
+        connect(spec, node).await?;
+        kernel::prepare(&place.dir.join("sysctl"), node).await?;
+        self.engine.start(place).await?;
+        // Last: a node with a record is one whose systemd was started with all that it needs.
+        let text = serde_json::to_vec(&node).context(|| "record the node's process")?;
+        atomically(&record(place), &text, 0o600)?;
+        boot.wait(node).await;
+        Ok(())
+    }
+
+    async fn up(&self, spec: &NodeSpec) -> Result<Endpoint> {
+        let place = &spec.place;
+        if let Some(node) = first_process(place) {
+            if nat::find(place).is_empty() {
+                serve(spec, node).await?;
+            }
+            return nat::forward(place).await;
         }
-        // Programs that look for the kernel's messages find none: the host's are not a node's to read.
-        inside(process, &["-m", "ln", "-s", "null", "/dev/kmsg"]).await?;
-        runc(place, &["start", &id(place)]).await
+        // What a killed start left stands in the way.
+        end(place).await?;
+        Paths::make_private(&place.run)?;
+        self.launch(spec).await?;
+        nat::forward(place).await
     }
 }
 
-/// Makes the container; its root file system is mounted in a mount namespace of its own, so that the host's table of
-/// mounts never shows it.
-async fn create(place: &Place, layers: &tree::Layers) -> Result<ProcessId> {
-    let what = || "make the container";
-    let path = |p: &Path| p.display().to_string();
-    let options =
-        format!("lowerdir={},upperdir={},workdir={}", path(&layers.lower), path(&layers.upper), path(&layers.work));
-    let pid_file = place.dir.join("pid");
-    let _ = std::fs::remove_file(&pid_file);
-    let console = std::fs::File::create(console_log(place)).context(what)?;
-    let errors = console.try_clone().context(what)?;
-    let script = "mount -t overlay overlay -o \"$1\" \"$2\" && shift 2 && exec \"$@\"";
-    let status = Command::new("unshare")
-        .args(["-m", "--propagation", "private", "sh", "-c", script, "sh", &options])
-        .arg(&layers.merged)
-        .args(["runc", "--root"])
-        .arg(runtime_root(place))
-        .args(["create", "--bundle"])
-        .arg(&place.dir)
-        .arg("--pid-file")
-        .arg(&pid_file)
-        .arg(id(place))
-        .stdin(std::process::Stdio::null())
-        .stdout(console)
-        .stderr(errors)
-        .status()
-        .await
-        .context(what)?;
-    let pid = std::fs::read_to_string(&pid_file).ok().and_then(|t| t.trim().parse().ok());
-    let process = pid.and_then(ProcessId::of).filter(|_| status.success());
-    process.ok_or_else(|| Error::failed(what(), last_lines(&console_log(place), 5)))
+/// The machine id: the same at every start of a node.
+fn machine_id(spec: &NodeSpec) -> String {
+    let text = format!("{}\n{}\n{}", spec.lab, spec.node.name, spec.seed.host_key_public);
+    blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
 }
 
-fn runtime_root(place: &Place) -> PathBuf {
-    place.dir.join("runc")
+fn credentials(place: &Place) -> PathBuf {
+    place.dir.join("credentials")
 }
 
-async fn runc(place: &Place, args: &[&str]) -> Result<()> {
-    let output = Command::new("runc").arg("--root").arg(runtime_root(place)).args(args).output().await;
-    let output = output.context(|| "run runc")?;
-    if output.status.success() {
-        return Ok(());
+/// The identity of the node's first process.
+fn record(place: &Place) -> PathBuf {
+    place.dir.join("process.json")
+}
+
+fn first_process(place: &Place) -> Option<ProcessId> {
+    let text = std::fs::read(record(place)).ok()?;
+    serde_json::from_slice::<ProcessId>(&text).ok().filter(|process| process.alive())
+}
+
+/// Writes the node's files.
+fn make(spec: &NodeSpec) -> Result<()> {
+    let credentials = credentials(&spec.place);
+    Paths::make_private(&credentials)?;
+    for credential in spec.seed.credentials(&spec.node) {
+        atomically(&credentials.join(credential.name), credential.content.as_bytes(), 0o600)?;
     }
-    Err(Error::failed(format!("run runc {}", args[0]), String::from_utf8_lossy(&output.stderr).trim()))
+    Disk::of(spec).create()
 }
 
-/// Runs a command in namespaces of a process.
-async fn inside(process: ProcessId, args: &[&str]) -> Result<()> {
-    let output = Command::new("nsenter").arg("-t").arg(process.pid.to_string()).args(args).output().await;
-    let output = output.context(|| "run nsenter")?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(Error::failed(format!("run {}", args.join(" ")), String::from_utf8_lossy(&output.stderr).trim()))
+/// What a node has mounted beside what every machine has.
+fn mounts(place: &Place, disk: &Disk, console: &Path) -> Vec<Json> {
+    let bind = |to: &str, from: &Path, mode: &str| json!({"destination": to, "type": "bind", "source": from, "options": ["bind", mode]});
+    let mut all = vec![
+        bind("/run/host/credentials", &credentials(place), "ro"),
+        bind(kernel::INSIDE, &place.dir.join("sysctl"), "rw"),
+        bind(ready::INSIDE, &ready::socket(place), "rw"),
+        bind("/dev/console", console, "rw"),
+    ];
+    all.extend(disk.mounts());
+    all
 }
 
-/// Gives the node its links. Host-only ones are a bridge in the lab's own network namespace; nothing appears in the host's.
+/// Gives a node that is made but not started its links.
 async fn connect(spec: &NodeSpec, node: ProcessId) -> Result<()> {
-    let lab = network::process::find(&spec.place.run)
-        .ok_or_else(|| Error::failed("connect the node", "the lab's background process does not run"))?;
-    let pid = node.pid.to_string();
-    let suffix = &id(&spec.place)[4..];
-    for (index, link) in spec.node.links.iter().enumerate() {
-        let port = format!("p{index}{suffix}");
-        if link.address.is_none() && !spec.offline {
-            slirp(&spec.place, node, &link.device).await?;
-            inside(node, &["-n", "ip", "link", "set", &link.device, "address", &link.mac]).await?;
-            continue;
-        }
-        // One that a killed node left behind.
-        let _ = inside(lab, &["-n", "ip", "link", "del", &port]).await;
-        let add = [
-            "-n",
-            "ip",
-            "link",
-            "add",
-            &port,
-            "type",
-            "veth",
-            "peer",
-            "name",
-            &link.device,
-            "address",
-            &link.mac,
-            "netns",
-            &pid,
-        ];
-        inside(lab, &add).await?;
-        // Offline, eth0 has its addresses and a route, and leads nowhere.
-        if link.address.is_some() {
-            let bridge = format!("b-{}", &blake3::hash(link.network.as_bytes()).to_hex()[..8]);
-            // There already for every node but the first.
-            let _ = inside(lab, &["-n", "ip", "link", "add", &bridge, "type", "bridge"]).await;
-            inside(lab, &["-n", "ip", "link", "set", &bridge, "up"]).await?;
-            inside(lab, &["-n", "ip", "link", "set", &port, "master", &bridge]).await?;
-        }
-        inside(lab, &["-n", "ip", "link", "set", &port, "up"]).await?;
+    let namespace = PathBuf::from(format!("/proc/{}/ns/net", node.pid));
+    for link in spec.node.links.iter().filter(|l| l.address.is_none()) {
+        lan::ip(&namespace, &nat::device(&link.device, &link.mac)).await?;
     }
-    Ok(())
+    serve(spec, node).await
 }
 
-/// eth0 with a way out, by user-mode NAT. systemd-networkd in the node sets its addresses.
-async fn slirp(place: &Place, node: ProcessId, device: &str) -> Result<()> {
-    let what = || "start slirp4netns";
-    let log = std::fs::File::create(place.dir.join("slirp.log")).context(what)?;
-    let errors = log.try_clone().context(what)?;
-    let (reader, writer) = std::io::pipe().context(what)?;
-    // It writes a byte to this descriptor when the device is there; standard input is the one that it surely inherits.
-    let child = Command::new("slirp4netns")
-        .args(["--ready-fd=0", "--disable-host-loopback", "--mtu=1500", &node.pid.to_string(), device])
-        .stdin(writer)
-        .stdout(log)
-        .stderr(errors)
-        .current_dir("/")
-        .process_group(0)
-        .spawn()
-        .context(what)?;
-    let process = child.id().and_then(ProcessId::of).ok_or_else(|| Error::failed(what(), "it ended at once"))?;
-    keep(process, &slirp_record(&place.dir))?;
-    let ready = tokio::task::spawn_blocking(move || {
-        let mut byte = [0];
-        std::io::Read::read(&mut { reader }, &mut byte)
-    });
-    match ready.await {
-        Ok(Ok(1)) => Ok(()),
-        _ => Err(Error::failed(what(), last_lines(&place.dir.join("slirp.log"), 5))),
+/// Connects the node's links on the host's side.
+async fn serve(spec: &NodeSpec, node: ProcessId) -> Result<()> {
+    if spec.offline
+        && let Some(problem) = host::offline_problem()
+    {
+        return Err(problem);
     }
+    let nat = spec.node.links.iter().find(|l| l.address.is_none());
+    let nat = nat.ok_or_else(|| Error::failed("connect the node", "it has no link to a network of the kind `nat`"))?;
+    let lan = lan::open(&spec.place).await?;
+    lan.connect(spec, node).await?;
+    let held = lan.namespace.try_clone().context(|| "keep the lab's network namespace")?;
+    nat::spawn(&spec.place, node, &nat.device, spec.offline, held).await
 }
 
-/// Ends all processes of a node and forgets what the runtime and the kernel keep of it.
-async fn end(place: &Place, how: Stop) -> Result<()> {
-    if let Some(process) = load(&process_record(&place.dir)) {
-        if how == Stop::Graceful && runc(place, &["kill", &id(place), POWER_OFF_SIGNAL]).await.is_ok() {
-            process.gone(POWER_OFF).await;
-        }
-        process.signal(Signal::KILL);
-        if !process.gone(KILL).await {
-            return Err(Error::failed("end the node", format!("process {} stays after SIGKILL", process.pid)));
-        }
-    }
-    if runtime_root(place).exists() {
-        runc(place, &["delete", "--force", &id(place)]).await?;
-    }
-    let helpers = [relay::find(place).map(|(process, _)| process), load(&slirp_record(&place.dir))];
-    for helper in helpers.into_iter().flatten() {
-        helper.signal(Signal::KILL);
-        helper.gone(KILL).await;
-    }
-    remove_cgroups(&id(place));
-    Ok(())
+/// Asks systemd to power off and waits; whether it did.
+async fn power_off(node: ProcessId) -> bool {
+    let mut kill = Command::new("kill");
+    // The identity was looked at a moment ago, and the process is the first of a namespace: it does not end by itself.
+    let asked = process::run(kill.args(["-s", POWER_OFF_SIGNAL, "--", &node.pid.to_string()]), "").await;
+    asked.is_ok() && node.gone(POWER_OFF).await
 }
 
-/// The level above the runtime's own cgroup, in each hierarchy.
-fn remove_cgroups(id: &str) {
-    let root = Path::new("/sys/fs/cgroup");
-    let mut folders = vec![root.join(id)];
-    folders.extend(std::fs::read_dir(root).into_iter().flatten().flatten().map(|e| e.path().join(id)));
-    for folder in folders {
-        // Most hierarchies do not have it; one that is in use stays.
-        let _ = std::fs::remove_dir(folder.join("node"));
-        let _ = std::fs::remove_dir(folder);
+/// Ends all processes of a node, whatever state it is in, and removes its cgroups. Goes on past errors.
+async fn end(place: &Place) -> Result<()> {
+    // First what could still make processes, then the node, then those that serve it.
+    let mut makers = engine::find(place);
+    makers.extend(disk::find_copying(&place.dir));
+    let made = process::kill(&makers).await;
+    let node = process::kill(first_process(place).as_slice()).await;
+    let grouped = cgroup::remove(place).await;
+    let mut helpers = nat::find(place);
+    helpers.extend(console::find(place));
+    let helped = process::kill(&helpers).await;
+    let files = [record(place), nat::socket(place), ready::socket(place)];
+    let forgotten = files.iter().map(|file| disk::remove_file(file)).fold(Ok(()), Result::and);
+    let runtime = disk::remove_dir(&engine::state(place));
+    made.and(node).and(grouped).and(helped).and(forgotten).and(runtime)
+}
+
+/// Why a node is not running, with the last words of its console.
+fn death(place: &Place) -> Error {
+    let said = console::last_lines(place, LAST_LINES);
+    let rebooted = said.lines().any(|line| line.trim() == REBOOTING);
+    let mut why = String::from(if rebooted { "it was told to reboot" } else { "its first process ended" });
+    match cgroup::out_of_memory_kills(&process::id(place)) {
+        0 => {}
+        n => why += &format!("; the kernel killed {n} of its processes because its memory was full"),
     }
+    if !said.is_empty() {
+        why += &format!("; its console said last:\n{said}");
+    }
+    Error::failed("keep the node running", why).on(&place.node).hint("`lab up` starts it again")
 }
 
 impl Driver for Container {
@@ -293,25 +246,31 @@ impl Driver for Container {
     }
 
     async fn create(&self, spec: &NodeSpec) -> Result<()> {
-        crate::paths::Paths::make_private(&spec.place.dir)?;
-        tree::create(spec).map_err(|e| e.on(&spec.node.name))
+        process::kill(&disk::find_copying(&spec.place.dir)).await.map_err(|e| e.on(&spec.node.name))?;
+        let of = spec.clone();
+        let made = tokio::task::spawn_blocking(move || make(&of)).await;
+        made.context(|| "make the node's files").and_then(|made| made).map_err(|e| e.on(&spec.node.name))
     }
 
     async fn start(&self, spec: &NodeSpec) -> Result<Endpoint> {
-        let place = &spec.place;
-        if load(&process_record(&place.dir)).is_none() {
-            // What a killed start left of the runtime's state stands in the way.
-            end(place, Stop::Kill).await.map_err(|e| e.on(&place.node))?;
-            if let Err(error) = self.launch(spec).await {
-                end(place, Stop::Kill).await.map_err(|e| e.on(&place.node))?;
-                return Err(error.on(&place.node));
+        match self.up(spec).await {
+            Ok(endpoint) => Ok(endpoint),
+            Err(error) => {
+                // A node that runs stays as it is; one that was being made is taken back, the first error counts.
+                if first_process(&spec.place).is_none() {
+                    let _ = end(&spec.place).await;
+                }
+                Err(error.on(&spec.place.node))
             }
         }
-        relay::spawn(place).await
     }
 
     async fn stop(&self, place: &Place, how: Stop) -> Result<()> {
-        end(place, how).await.map_err(|e| e.on(&place.node))
+        if let (Stop::Graceful, Some(node)) = (how, first_process(place)) {
+            // One that does not listen is killed.
+            power_off(node).await;
+        }
+        end(place).await.map_err(|e| e.on(&place.node))
     }
 
     async fn destroy(&self, place: &Place) -> Result<()> {
@@ -319,26 +278,18 @@ impl Driver for Container {
     }
 
     async fn inspect(&self, place: &Place) -> Result<NodeState> {
-        let alive = load(&process_record(&place.dir)).is_some();
-        Ok(match (alive, relay::find(place)) {
-            (true, Some((_, endpoint))) => NodeState::Running(endpoint),
-            _ if place.dir.join("upper").exists() => NodeState::Stopped,
-            _ => NodeState::Absent,
-        })
+        // A node that nobody can reach is not running in any useful sense: `start` mends it.
+        let up = first_process(place).is_some() && !nat::find(place).is_empty();
+        if up && let Some(endpoint) = nat::endpoint(place).await.map_err(|e| e.on(&place.node))? {
+            return Ok(NodeState::Running(endpoint));
+        }
+        Ok(if Disk::exists(&place.dir) { NodeState::Stopped } else { NodeState::Absent })
     }
 
     async fn watch(&self, place: &Place) -> Error {
-        let dead = || {
-            let said = last_lines(&console_log(place), 10);
-            let why = if said.is_empty() {
-                "its first process ended".to_owned()
-            } else {
-                format!("its first process ended; it said last:\n{said}")
-            };
-            Error::failed("keep the node running", why).on(&place.node)
-        };
-        let Some(process) = load(&process_record(&place.dir)) else { return dead() };
-        while !process.gone(Duration::from_secs(3600)).await {}
-        dead()
+        if let Some(node) = first_process(place) {
+            process::ended(node).await;
+        }
+        death(place)
     }
 }

@@ -1,148 +1,116 @@
-//! The runtime's configuration of a node: systemd as the first program of a machine that has no kernel of its own.
+//! The runtime's configuration: systemd as the first program of a machine that has no kernel of its own.
 
-use crate::driver::{Facts, NodeSpec};
+use super::{capability, kernel, ready};
 use crate::error::{Context, Result};
 use oci_spec::runtime::Spec;
 use serde_json::{Value as Json, json};
 use std::path::Path;
 
-/// What a node's root may do, each for a reason; what the host itself lacks is left out.
-const CAPABILITIES: [(&str, &str); 25] = [
-    ("CHOWN", "package and service files"),
-    ("DAC_OVERRIDE", "root reads and writes any file of the node"),
-    ("DAC_READ_SEARCH", "the same for looking"),
-    ("FOWNER", "modes of files of others"),
-    ("FSETID", "set-id bits while unpacking"),
-    ("KILL", "systemd ends services of any user"),
-    ("SETGID", "services run as their groups"),
-    ("SETUID", "services run as their users"),
-    ("SETPCAP", "services drop capabilities"),
-    ("LINUX_IMMUTABLE", "file attributes"),
-    ("NET_BIND_SERVICE", "ports below 1024"),
-    ("NET_BROADCAST", "DHCP clients"),
-    ("NET_ADMIN", "links, routes and rules of its own network namespace: what the lessons are about"),
-    ("NET_RAW", "ping, tcpdump"),
-    ("IPC_LOCK", "locked memory"),
-    ("IPC_OWNER", "shared memory of others"),
-    ("SYS_CHROOT", "containers inside the node"),
-    ("SYS_PTRACE", "looking at processes of others"),
-    ("SYS_ADMIN", "mounts, namespaces and cgroups of containers inside the node"),
-    ("SYS_NICE", "priorities of services"),
-    ("SYS_RESOURCE", "limits of services; lowering oom_score_adj"),
-    ("MKNOD", "device nodes of containers inside"),
-    ("LEASE", "file leases"),
-    ("SETFCAP", "capabilities of files while unpacking"),
-    ("AUDIT_WRITE", "in the default set of containers inside: without it none of them starts"),
-];
+/// What differs between nodes.
+pub struct Machine<'a> {
+    /// Its cgroup, from the root of each hierarchy.
+    pub cgroup: String,
+    pub hostname: &'a str,
+    /// The root file system.
+    pub root: &'a Path,
+    /// The first program and what it is told.
+    pub args: Vec<String>,
+    pub env: Vec<String>,
+    /// Beside those that every machine has.
+    pub mounts: Vec<Json>,
+}
 
-/// Character devices that a node may use: null, zero, full, random, urandom, tty, console, ptmx, pts, tun.
-const DEVICES: [(i64, Option<i64>); 10] = [
-    (1, Some(3)),
-    (1, Some(5)),
-    (1, Some(7)),
-    (1, Some(8)),
-    (1, Some(9)),
-    (5, Some(0)),
-    (5, Some(1)),
-    (5, Some(2)),
-    (136, None),
-    (10, Some(200)),
-];
-
-/// Processes of a node; a fork bomb ends here.
-const PIDS: i64 = 32_768;
-
-/// Writes `config.json` into the node's folder.
-pub fn write(
-    spec: &NodeSpec,
-    facts: &Facts,
-    root: &Path,
-    volumes: &[(String, std::path::PathBuf)],
-    to: &Path,
-) -> Result<()> {
+/// Writes `config.json` into the machine's folder.
+pub fn write(machine: &Machine<'_>, dir: &Path) -> Result<()> {
     let what = || "write the runtime's configuration";
-    let config: Spec = serde_json::from_value(config(spec, facts, root, volumes)).context(what)?;
-    config.save(to).context(what)
+    let spec: Spec = serde_json::from_value(config(machine)).context(what)?;
+    spec.save(dir.join("config.json")).context(what)
 }
 
-/// The machine id, the same at every start: some programs take a new one for a new machine.
-pub fn machine_id(spec: &NodeSpec) -> String {
-    let digest = blake3::hash(format!("{}\n{}\n{}", spec.lab, spec.node.name, spec.seed.host_key_public).as_bytes());
-    digest.to_hex()[..32].to_owned()
-}
-
-fn config(spec: &NodeSpec, facts: &Facts, root: &Path, volumes: &[(String, std::path::PathBuf)]) -> Json {
+/// systemd as the first program: its arguments and its environment.
+pub fn systemd(v1: bool, uuid: &str) -> (Vec<String>, Vec<String>) {
     let mut args = vec!["/lib/systemd/systemd"];
-    let mut env = vec![
-        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
-        "container=lab".to_owned(),
-        format!("container_uuid={}", machine_id(spec)),
-    ];
-    if facts.cgroup_v1 {
-        // systemd 257 refuses the old hierarchy unless it is told twice.
-        env.push("SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1".to_owned());
+    let uuid = format!("container_uuid={uuid}");
+    let notify = format!("NOTIFY_SOCKET={}", ready::INSIDE);
+    let mut env = vec!["container=lab", &uuid, &notify, "CREDENTIALS_DIRECTORY=/run/host/credentials"];
+    env.push("SYSTEMD_COLORS=0");
+    if v1 {
+        // systemd 256 and 257 refuse the old layout unless they are told twice; 258 has no old layout.
+        env.push("SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1");
         args.extend(["systemd.unified_cgroup_hierarchy=0", "systemd.legacy_systemd_cgroup_controller=1"]);
     }
-    let mine = super::host::capabilities();
-    let names: Vec<String> =
-        CAPABILITIES.iter().filter(|(name, _)| mine.contains(name)).map(|(name, _)| format!("CAP_{name}")).collect();
-    let open_files = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(1 << 20);
-    let namespaces = ["pid", "network", "ipc", "uts", "mount", "cgroup"].map(|kind| json!({"type": kind})).to_vec();
+    let owned = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect();
+    (owned(args), owned(env))
+}
+
+fn config(machine: &Machine<'_>) -> Json {
+    let capabilities = capability::granted();
+    let mut env = vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()];
+    env.extend(machine.env.iter().cloned());
+    let mut mounts = base_mounts();
+    mounts.extend(machine.mounts.iter().cloned());
+    let mut read_only = kernel::global_parts();
+    read_only.extend(["/proc/bus", "/proc/irq", "/proc/sysrq-trigger"].map(str::to_owned));
+    let namespaces = ["pid", "network", "ipc", "uts", "mount", "cgroup"].map(|kind| json!({"type": kind}));
     json!({
         "ociVersion": "1.0.2",
         "process": {
             "terminal": false,
             "user": {"uid": 0, "gid": 0},
-            "args": args,
+            "args": machine.args,
             "env": env,
             "cwd": "/",
-            "capabilities": {"bounding": names, "effective": names, "permitted": names},
-            "rlimits": [{"type": "RLIMIT_NOFILE", "hard": open_files.min(1 << 20), "soft": 1024}],
+            "capabilities": {"bounding": capabilities, "effective": capabilities, "permitted": capabilities},
+            "rlimits": [{"type": "RLIMIT_NOFILE", "hard": open_files(), "soft": 1024}],
             "noNewPrivileges": false
         },
-        "root": {"path": root, "readonly": false},
-        "hostname": spec.node.name,
-        "mounts": mounts(volumes),
+        "root": {"path": machine.root, "readonly": false},
+        "hostname": machine.hostname,
+        "mounts": mounts,
         "linux": {
             "namespaces": namespaces,
-            "cgroupsPath": super::cgroup_path(&spec.place),
-            "resources": resources(spec),
-            "rootfsPropagation": "shared",
-            "devices": [{"path": "/dev/net/tun", "type": "c", "major": 10, "minor": 200, "fileMode": 0o666}],
-            "maskedPaths": ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware"],
-            // Everything below /proc/sys but net is the host's.
-            "readonlyPaths": [
-                "/proc/bus", "/proc/irq", "/proc/sysrq-trigger", "/proc/sys/abi", "/proc/sys/debug", "/proc/sys/dev",
-                "/proc/sys/fs", "/proc/sys/kernel", "/proc/sys/user", "/proc/sys/vm"
-            ]
+            "cgroupsPath": machine.cgroup,
+            "resources": {"devices": device_rules()},
+            "devices": [
+                {"path": "/dev/net/tun", "type": "c", "major": 10, "minor": 200, "fileMode": 0o666, "uid": 0, "gid": 0},
+                // The kernel's messages are the host's; programs that insist on the device find a silent one.
+                {"path": "/dev/kmsg", "type": "c", "major": 1, "minor": 3, "fileMode": 0o600, "uid": 0, "gid": 0}
+            ],
+            // The last one has the host's serial number, which would be the same on all nodes.
+            "maskedPaths": [
+                "/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware", "/sys/devices/virtual/dmi"
+            ],
+            "readonlyPaths": read_only
         }
     })
 }
 
-fn resources(spec: &NodeSpec) -> Json {
-    let mut devices = vec![json!({"allow": false, "access": "rwm"})];
-    for (major, minor) in DEVICES {
-        let mut device = json!({"allow": true, "type": "c", "major": major, "access": "rwm"});
-        if let Some(minor) = minor {
-            device["minor"] = minor.into();
-        }
-        devices.push(device);
-    }
-    // Making a device node is no use of the device.
-    devices.extend(["b", "c"].map(|kind| json!({"allow": true, "type": kind, "access": "m"})));
-    json!({
-        "devices": devices,
-        "memory": {"limit": spec.node.memory},
-        "cpu": {"quota": i64::from(spec.node.cpus) * 100_000, "period": 100_000},
-        "pids": {"limit": PIDS}
-    })
+/// As many open files as the host lets us give, within reason: some programs close each of them at their start.
+fn open_files() -> u64 {
+    let own = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
+    own.map_or(1 << 20, |n| n.min(1 << 20))
 }
 
-fn mounts(volumes: &[(String, std::path::PathBuf)]) -> Vec<Json> {
+/// Devices that a node may use: null, zero, full, random, urandom, tty, console, ptmx, pts, tun. Container runtimes inside
+/// must be told that their privileged containers get no others.
+fn device_rules() -> Vec<Json> {
+    let mut rules = vec![json!({"allow": false, "access": "rwm"})];
+    let usable = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2), (10, 200)];
+    rules
+        .extend(usable.map(
+            |(major, minor)| json!({"allow": true, "type": "c", "major": major, "minor": minor, "access": "rwm"}),
+        ));
+    rules.push(json!({"allow": true, "type": "c", "major": 136, "access": "rwm"}));
+    // To make a device node is not to use the device.
+    rules.extend(["b", "c"].map(|kind| json!({"allow": true, "type": kind, "access": "m"})));
+    rules
+}
+
+fn base_mounts() -> Vec<Json> {
     let mount = |destination: &str, kind: &str, options: &[&str]| json!({"destination": destination, "type": kind, "source": kind, "options": options});
-    let mut all = vec![
+    vec![
         mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
-        // Read-only: udev would act on the host's devices, and networkd takes it as the sign of a container.
+        // Read-only: udev would act on the host's devices; networkd takes it as the sign that there is no udev.
         mount("/sys", "sysfs", &["nosuid", "noexec", "nodev", "ro"]),
         mount("/sys/fs/cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime"]),
         mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
@@ -151,9 +119,41 @@ fn mounts(volumes: &[(String, std::path::PathBuf)]) -> Vec<Json> {
         mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
         mount("/run", "tmpfs", &["nosuid", "nodev", "mode=755"]),
         mount("/tmp", "tmpfs", &["nosuid", "nodev", "mode=1777"]),
-    ];
-    for (path, source) in volumes {
-        all.push(json!({"destination": path, "type": "bind", "source": source, "options": ["rbind", "rw"]}));
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_is_a_valid_configuration_that_keeps_the_host_apart() {
+        let (args, env) = systemd(true, "0123");
+        let machine = Machine {
+            cgroup: "/lab-x/node".into(),
+            hostname: "n1",
+            root: Path::new("/r"),
+            args,
+            env,
+            mounts: vec![json!({"destination": "/var", "type": "bind", "source": "/v", "options": ["rbind", "rw"]})],
+        };
+        let dir = tempfile::tempdir().unwrap();
+        write(&machine, dir.path()).unwrap();
+        let json: Json = serde_json::from_slice(&std::fs::read(dir.path().join("config.json")).unwrap()).unwrap();
+        assert_eq!(json["process"]["noNewPrivileges"], false);
+        assert_eq!(json["linux"]["cgroupsPath"], "/lab-x/node");
+        let read_only = json["linux"]["readonlyPaths"].as_array().unwrap();
+        assert!(read_only.contains(&"/proc/sys/kernel".into()) && !read_only.contains(&"/proc/sys/net".into()));
+        assert_eq!(json["mounts"].as_array().unwrap().last().unwrap()["destination"], "/var");
+        assert!(json["process"]["env"].as_array().unwrap().contains(&"container_uuid=0123".into()));
+        let granted = json["process"]["capabilities"]["bounding"].as_array().unwrap();
+        assert!(!granted.iter().any(|c| c == "CAP_SYS_TIME" || c == "CAP_SYS_BOOT" || c == "CAP_SYS_MODULE"));
     }
-    all
+
+    #[test]
+    fn disks_of_the_host_are_no_devices_of_a_node() {
+        let rules = device_rules();
+        assert_eq!(rules[0], json!({"allow": false, "access": "rwm"}), "the first rule closes everything");
+        assert!(rules.iter().skip(1).all(|r| r["type"] == "c" || r["access"] == "m"));
+    }
 }

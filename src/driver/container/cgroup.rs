@@ -1,0 +1,167 @@
+//! A node's control groups: a level of ours with the lab file's limits, below it the runtime's. The node sees only the
+//! lower one as its root, so it cannot raise its own limits.
+
+use super::process;
+use crate::driver::Place;
+use crate::error::{Context, Result};
+use crate::lab::model::Node;
+use crate::state::process::ProcessId;
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where hosts mount control groups.
+const ROOT: &str = "/sys/fs/cgroup";
+
+/// Processes and threads of a node; a fork bomb ends here.
+const PIDS: u32 = 32_768;
+
+/// The length of a period of processor time, in microseconds.
+const PERIOD: u64 = 100_000;
+
+/// How often the processes of a node are looked for: those that are being forked are seen the next time.
+const ROUNDS: usize = 20;
+
+/// How often and after which time the removal of a cgroup is tried again.
+const LAST_BREATHS: u32 = 1000;
+const LAST_BREATH: Duration = Duration::from_millis(5);
+
+/// Whether controllers are in the old layout; on a hybrid host they are.
+pub fn is_v1() -> bool {
+    !Path::new(ROOT).join("cgroup.controllers").exists()
+}
+
+/// The runtime's cgroup of a node, as the runtime wants it.
+pub fn path(id: &str) -> String {
+    format!("/{id}/node")
+}
+
+/// Sets the limits of the node's level. The runtime has made it by now.
+pub fn limit(id: &str, node: &Node) -> Result<()> {
+    for (file, value, needed) in limits(is_v1(), node) {
+        let (controller, name) = file;
+        let to = Path::new(ROOT).join(controller).join(id).join(name);
+        match std::fs::write(&to, value) {
+            // Hosts without swap accounting have no file for it.
+            Err(e) if !needed && e.kind() == ErrorKind::NotFound => {}
+            done => done.context(|| format!("limit the node by {}", to.display()))?,
+        }
+    }
+    Ok(())
+}
+
+/// Controller and file, value, whether a host must have it.
+fn limits(v1: bool, node: &Node) -> Vec<((&'static str, &'static str), String, bool)> {
+    let quota = u64::from(node.cpus) * PERIOD;
+    let memory = node.memory.to_string();
+    if v1 {
+        return vec![
+            (("memory", "memory.limit_in_bytes"), memory.clone(), true),
+            (("memory", "memory.memsw.limit_in_bytes"), memory, false),
+            (("cpu", "cpu.cfs_period_us"), PERIOD.to_string(), true),
+            (("cpu", "cpu.cfs_quota_us"), quota.to_string(), true),
+            (("pids", "pids.max"), PIDS.to_string(), true),
+        ];
+    }
+    vec![
+        (("", "memory.max"), memory, true),
+        (("", "memory.swap.max"), "0".into(), false),
+        (("", "cpu.max"), format!("{quota} {PERIOD}"), true),
+        (("", "pids.max"), PIDS.to_string(), true),
+    ]
+}
+
+/// How many processes the kernel killed in the node because its memory was full.
+pub fn out_of_memory_kills(id: &str) -> u64 {
+    let (controller, file) = if is_v1() { ("memory", "memory.oom_control") } else { ("", "memory.events") };
+    folders(&Path::new(ROOT).join(controller).join(id))
+        .iter()
+        .filter_map(|dir| std::fs::read_to_string(dir.join(file)).ok())
+        .filter_map(|text| text.lines().find_map(|l| l.strip_prefix("oom_kill ")?.trim().parse::<u64>().ok()))
+        // Version 2 counts what happened below as well: the largest is the node's.
+        .fold(0, |sum, n| if is_v1() { sum + n } else { sum.max(n) })
+}
+
+/// Kills all processes of the node and removes its cgroups in every hierarchy.
+pub async fn remove(place: &Place) -> Result<()> {
+    let id = process::id(place);
+    let levels = levels(&id);
+    for _ in 0..ROUNDS {
+        let processes: BTreeSet<u32> = levels.iter().flat_map(|level| members(level)).collect();
+        let processes: Vec<ProcessId> = processes.into_iter().filter_map(ProcessId::of).collect();
+        if processes.is_empty() {
+            break;
+        }
+        process::kill(&processes).await?;
+    }
+    for folder in levels.iter().flat_map(|level| folders(level)) {
+        remove_folder(&folder).await?;
+    }
+    Ok(())
+}
+
+/// Removes a cgroup without processes. The kernel still counts those that are on their way out, and the old layout has
+/// no event for their end: the removal itself is tried until it succeeds.
+async fn remove_folder(folder: &Path) -> Result<()> {
+    let mut tries = 0..LAST_BREATHS;
+    loop {
+        match std::fs::remove_dir(folder) {
+            Ok(()) => return Ok(()),
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(e) if e.kind() == ErrorKind::ResourceBusy && tries.next().is_some() => {
+                tokio::time::sleep(LAST_BREATH).await;
+            }
+            Err(e) => return Err(e).context(|| format!("remove {}", folder.display())),
+        }
+    }
+}
+
+/// The node's level in each hierarchy that has one.
+fn levels(id: &str) -> Vec<PathBuf> {
+    let mut all = vec![Path::new(ROOT).join(id)];
+    let hierarchies = std::fs::read_dir(ROOT).into_iter().flatten().flatten();
+    // Symbolic links ("cpu" to "cpu,cpuacct") are the same hierarchy again.
+    all.extend(hierarchies.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path().join(id)));
+    all.retain(|level| level.is_dir());
+    all
+}
+
+/// A cgroup and all below it, the deepest first.
+fn folders(level: &Path) -> Vec<PathBuf> {
+    let below = std::fs::read_dir(level).into_iter().flatten().flatten();
+    let below = below.filter(|e| e.file_type().is_ok_and(|t| t.is_dir()));
+    let mut all: Vec<PathBuf> = below.flat_map(|e| folders(&e.path())).collect();
+    all.push(level.to_owned());
+    all
+}
+
+fn members(level: &Path) -> Vec<u32> {
+    let lists = folders(level).into_iter().filter_map(|dir| std::fs::read_to_string(dir.join("cgroup.procs")).ok());
+    lists.flat_map(|list| list.lines().filter_map(|l| l.trim().parse().ok()).collect::<Vec<_>>()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_those_of_the_lab_file() {
+        let node = Node { name: "n".into(), cpus: 2, memory: 1 << 30, disk: 0, links: vec![] };
+        let v1 = limits(true, &node);
+        assert!(v1.contains(&(("memory", "memory.limit_in_bytes"), "1073741824".into(), true)));
+        assert!(v1.contains(&(("cpu", "cpu.cfs_quota_us"), "200000".into(), true)));
+        assert!(limits(false, &node).contains(&(("", "cpu.max"), "200000 100000".into(), true)));
+    }
+
+    #[test]
+    fn folders_come_deepest_first() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        std::fs::write(dir.path().join("a/cgroup.procs"), "7\n8\n").unwrap();
+        let found = folders(dir.path());
+        assert_eq!(found, [dir.path().join("a/b"), dir.path().join("a"), dir.path().to_owned()]);
+        assert_eq!(members(dir.path()), [7, 8]);
+        assert_eq!(folders(&dir.path().join("none")).len(), 1);
+    }
+}
