@@ -1,5 +1,9 @@
 //! The command line.
 
+mod author;
+
+pub use author::{Chapters, ExportAction, ExportVagrant, Init, Next, Render, Schema, SchemaOf, Validate, Values};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -29,8 +33,34 @@ pub enum Verb {
     Ssh(Ssh),
     /// Show what `up` would run, and why.
     Plan(Up),
-    /// Check a lab file: all problems at once.
+    /// Check a lab file and what it uses: all problems at once.
+    #[command(after_help = "Examples:\n  lab validate\n  lab validate ./my-lab.yaml --set greeting=hi -f values.yaml")]
     Validate(Validate),
+    /// Write a commented lab file into this folder, to begin with.
+    #[command(after_help = "Examples:\n  lab init\n  lab init my-lesson --from flannel")]
+    Init(Init),
+    /// Show what exactly a step would run on its nodes, with values; secrets are masked.
+    #[command(
+        after_help = "Examples:\n  lab render init --lab flannel\n  lab render join/config --lab flannel --node flannel-w1"
+    )]
+    Render(Render),
+    /// Run the next chapter of a lab that `up --chapters` began, and show its text.
+    #[command(after_help = "Examples:\n  lab up flannel --chapters\n  lab next\n  lab next --lang ko")]
+    Next(Next),
+    /// List a lab's chapters, or show the text of one.
+    #[command(after_help = "Examples:\n  lab chapters --lab flannel\n  lab chapters walk --lab flannel --lang ko")]
+    Chapters(Chapters),
+    /// Write a lab for another tool.
+    #[command(after_help = "Example:\n  lab export vagrant flannel --to my-vagrant")]
+    Export {
+        #[command(subcommand)]
+        action: ExportAction,
+    },
+    /// Print the JSON Schema of the lab file, for completion in an editor.
+    #[command(
+        after_help = "Example:\n  lab schema > lab.schema.json\nand as the first line of lab.yaml:\n  # yaml-language-server: $schema=lab.schema.json"
+    )]
+    Schema(Schema),
     /// List the labs in the box and those that exist.
     List,
     /// Build or show the bundle: what nodes need from the internet.
@@ -54,8 +84,9 @@ pub enum Verb {
 }
 
 /// Which way of making nodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum DriverChoice {
+    #[default]
     /// What suits this host.
     Auto,
     /// Virtual machines.
@@ -68,13 +99,13 @@ pub enum DriverChoice {
 }
 
 /// Which lab.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Which {
     /// The name of a lab, or a lab file. Without it: lab.yaml here, else the only lab there is.
     pub lab: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct Up {
     #[command(flatten)]
     pub which: Which,
@@ -84,9 +115,17 @@ pub struct Up {
     /// Fetch nothing, and let the nodes reach nothing outside the lab.
     #[arg(long)]
     pub offline: bool,
-    /// Set a value that the lab file declares.
-    #[arg(long = "set", value_name = "NAME=VALUE")]
-    pub set: Vec<String>,
+    #[command(flatten)]
+    pub values: Values,
+    /// Stop at the end of a chapter and show its text; `lab next` goes on.
+    #[arg(long)]
+    pub chapters: bool,
+    /// The language of chapters, as `ko`. Without it: the locale's.
+    #[arg(long, value_name = "LANGUAGE")]
+    pub lang: Option<String>,
+    /// Go to the chapter after those that are finished: `lab next`.
+    #[arg(skip)]
+    pub next: bool,
 }
 
 #[derive(Debug, Args)]
@@ -108,15 +147,6 @@ pub struct Ssh {
     /// Run this instead of a shell.
     #[arg(short, long)]
     pub command: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct Validate {
-    #[command(flatten)]
-    pub which: Which,
-    /// Set a value that the lab file declares.
-    #[arg(long = "set", value_name = "NAME=VALUE")]
-    pub set: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -23,6 +23,19 @@ pub fn template(path: &str) -> Option<(String, String)> {
     Some((format!("templates/{path}"), text.to_owned()))
 }
 
+/// The paths of all templates below `templates/`.
+pub fn template_paths() -> Vec<String> {
+    let mut all = Vec::new();
+    paths(&TEMPLATES, &mut all);
+    all.sort();
+    all
+}
+
+fn paths(dir: &Dir, found: &mut Vec<String>) {
+    found.extend(dir.files().filter_map(|f| f.path().to_str().map(str::to_owned)));
+    dir.dirs().for_each(|inner| paths(inner, found));
+}
+
 /// The recipe of a bundle.
 pub fn bundle_recipe(name: &str) -> Option<&'static str> {
     BUNDLE.get_file(format!("{name}.yaml"))?.contents_utf8()

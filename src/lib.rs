@@ -8,6 +8,7 @@ pub mod embedded;
 pub mod error;
 pub mod event;
 pub mod executor;
+pub mod export;
 pub mod image;
 pub mod lab;
 pub mod network;

@@ -2,9 +2,10 @@
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
-use minijinja::{Environment, UndefinedBehavior};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// Steps that one rendering may take; a template that never ends stops here.
 const FUEL: u64 = 200_000;
@@ -25,6 +26,54 @@ pub fn render(text: &str, scope: &Scope) -> Result<String, String> {
         return Err(format!("the result is larger than {MAX_OUTPUT} bytes"));
     }
     Ok(out)
+}
+
+/// Why a text cannot be rendered, and which part of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Refusal {
+    pub why: String,
+    /// Bytes of the text.
+    pub at: Option<Range<usize>>,
+}
+
+impl Refusal {
+    /// The reason with the part it is about, for people.
+    pub fn explain(&self, text: &str) -> String {
+        let Some(part) = self.at.clone().and_then(|at| text.get(at)) else { return self.why.clone() };
+        let what = self.why.replace("undefined value", "is not defined");
+        let line = self.line(text).filter(|_| text.contains('\n')).map(|l| format!(" (line {l})")).unwrap_or_default();
+        if what.starts_with("is not") { format!("`{part}` {what}{line}") } else { format!("{what}: `{part}`{line}") }
+    }
+
+    /// The line of the text, from 1.
+    pub fn line(&self, text: &str) -> Option<usize> {
+        let before = text.get(..self.at.as_ref()?.start)?;
+        Some(before.matches('\n').count() + 1)
+    }
+}
+
+/// Renders `text` in each scope, to see that it can be.
+///
+/// # Errors
+/// The first refusal, with the number of its scope.
+pub fn try_out(text: &str, scopes: &[Scope]) -> Result<(), (usize, Refusal)> {
+    if !is_template(text) {
+        return Ok(());
+    }
+    let mut env = environment();
+    // Keeps what an error needs to tell its place.
+    env.set_debug(true);
+    let refusal = |e: &minijinja::Error| {
+        // What is undefined, the part itself says.
+        let detail = e.detail().filter(|_| e.kind() != ErrorKind::UndefinedError || e.range().is_none());
+        let detail = detail.map(|d| format!(": {d}")).unwrap_or_default();
+        Refusal { why: format!("{}{detail}", e.kind()), at: e.range() }
+    };
+    let template = env.template_from_str(text).map_err(|e| (0, refusal(&e)))?;
+    for (number, scope) in scopes.iter().enumerate() {
+        template.render(Serde(scope)).map_err(|e| (number, refusal(&e)))?;
+    }
+    Ok(())
 }
 
 /// The dotted names that `text` uses and does not define itself: `node.name`, `outputs.token.value`.
@@ -93,6 +142,17 @@ mod tests {
     fn a_template_that_never_ends_is_stopped() {
         let text = "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}";
         assert!(render(text, &Scope::new()).is_err());
+    }
+
+    #[test]
+    fn a_refusal_tells_its_part() {
+        let scope = scope(json!({"nodes": [{"name": "n1"}]}));
+        let text = "a\n{% for n in nodes %}{{ n.nme }}{% endfor %}";
+        let (number, refusal) = try_out(text, std::slice::from_ref(&scope)).unwrap_err();
+        assert_eq!((number, refusal.explain(text).as_str()), (0, "`n.nme` is not defined (line 2)"));
+        let filter = try_out("{{ nodes | lenth }}", std::slice::from_ref(&scope)).unwrap_err().1;
+        assert!(filter.explain("{{ nodes | lenth }}").contains("lenth"), "{filter:?}");
+        assert_eq!(try_out("{{ nodes | length }}", &[scope]), Ok(()));
     }
 
     #[test]

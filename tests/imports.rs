@@ -25,6 +25,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("plan", with(&["lab", "state", "driver"])),
         ("driver", with(&["lab", "state", "seed", "image", "network", "ssh", "executor"])),
         ("executor", with(&["lab", "plan", "driver", "ssh", "state", "observe"])),
+        ("export", with(&["lab"])),
         ("ui", with(&["observe"])),
         ("cli", vec![]),
     ])

@@ -121,6 +121,15 @@ pub fn build_image(name: &str, paths: &Paths, reporter: &Reporter) -> Result<Ima
     Ok(image)
 }
 
+/// Reads an image's recipe, to see that it can be.
+pub fn check_recipe(name: &str) -> Result<()> {
+    match embedded::template(&format!("images/{name}.yaml")) {
+        Some((file, text)) => image::Recipe::parse(&text, &file).map(drop),
+        // A recipe of the lab's own folder.
+        None => Ok(()),
+    }
+}
+
 fn image_recipe(name: &str, paths: &Paths) -> Result<(image::Recipe, Option<String>)> {
     let (file, text) = embedded::template(&format!("images/{name}.yaml"))
         .ok_or_else(|| Error::input(format!("use the image {name}"), "there is no recipe of this name"))?;

@@ -1,14 +1,21 @@
 //! One verb per file: wires rooms together, decides nothing.
 
+mod chapter;
 mod destroy;
 mod drivers;
+mod export;
 mod images;
+mod init;
 mod look;
+mod render;
+mod rendering;
+mod schema;
 mod summary;
 mod up;
+mod validate;
 mod which;
 
-use crate::cli::{BundleAction, Cli, ImageAction, Verb};
+use crate::cli::{BundleAction, Cli, ExportAction, ImageAction, Verb};
 use crate::error::{Context, Result};
 use crate::event::Reporter;
 use crate::network;
@@ -46,11 +53,13 @@ async fn verb(verb: Verb, paths: &Paths, reporter: &Reporter) -> Result<Outcome>
         Verb::Status(args) => look::status(args, paths).await.map(Outcome::from),
         Verb::List => look::list(paths).map(Outcome::from),
         Verb::Ssh(args) => look::ssh(args, paths).await.map(|code| Outcome { text: String::new(), code }),
-        Verb::Validate(args) => {
-            let found = which::find(args.which.lab.as_deref(), &args.set, paths)?;
-            let (lab, steps) = (&found.lab, found.lab.steps.len());
-            Ok(format!("{}: good, {} nodes, {steps} steps\n", lab.name, lab.nodes.len()).into())
-        }
+        Verb::Validate(args) => validate::validate(&args, paths).map(Outcome::from),
+        Verb::Init(args) => init::init(&args).map(Outcome::from),
+        Verb::Next(args) => chapter::next(args, paths, reporter).await.map(Outcome::from),
+        Verb::Chapters(args) => chapter::chapters(&args, paths).map(Outcome::from),
+        Verb::Export { action: ExportAction::Vagrant(args) } => export::export(&args, paths).map(Outcome::from),
+        Verb::Schema(args) => Ok(schema::schema(&args).into()),
+        Verb::Render(args) => render::render(args, paths).await.map(Outcome::from),
         Verb::Bundle { action } => {
             blocking(paths, reporter, |paths, reporter| match action {
                 BundleAction::Build { name } => {

@@ -1,7 +1,7 @@
 //! `lab up` and `lab plan`.
 
 use super::drivers::{AnyDriver, SshReach, choose, look_at_host, open};
-use super::{images, which};
+use super::{chapter, images, which};
 use crate::cli;
 use crate::driver::fake::FakeReach;
 use crate::driver::{BaseImage, Driver, NodeSpec, NodeState};
@@ -11,7 +11,7 @@ use crate::executor::{Context, Reach, execute};
 use crate::lab::model::{Lab, NetworkKind};
 use crate::network;
 use crate::paths::Paths;
-use crate::plan::{Known, Task, Verdict, plan, show};
+use crate::plan::{Known, Task, TaskKind, Verdict, plan, show};
 use crate::seed::Seed;
 use crate::ssh::KeyPair;
 use crate::state::journal::{Journal, now};
@@ -25,9 +25,10 @@ use tokio::signal::unix::{SignalKind, signal};
 /// `lab up`: image, nodes, steps.
 pub async fn up(args: cli::Up, paths: &Paths, reporter: &Reporter) -> Result<String> {
     let begun = Instant::now();
-    let found = which::find(args.which.lab.as_deref(), &args.set, paths)?;
+    let found = which::find_with(args.which.lab.as_deref(), &args.values, paths)?;
     let lab = found.lab;
     let dir = paths.lab(&lab.name);
+    let chapter = if args.chapters { Some(chapter::goal(&lab, args.next, &dir)?) } else { None };
     Paths::make_private(&dir)?;
     let lock = lock::acquire(&dir.join("lock"), &lab.name)?;
     let old = LabRecord::load(paths, &lab.name)?;
@@ -54,7 +55,12 @@ pub async fn up(args: cli::Up, paths: &Paths, reporter: &Reporter) -> Result<Str
     together(driver.preflight(&fresh).await)?;
     let record = record(old, lab, driver_name, args.offline, image, found.file)?;
     record.save(paths)?;
-    let summary = run(&record, &driver, paths, reporter).await?;
+    let end = chapter.and_then(|n| record.lab.chapters.get(n)).map_or(usize::MAX, |c| c.end);
+    let summary = run(&record, &driver, end, paths, reporter).await?;
+    if let Some(number) = chapter {
+        return chapter::finish(&record.lab, number, args.lang.as_deref(), &dir);
+    }
+    chapter::finish_all(&record.lab, &dir)?;
     drop(lock);
     let seconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(format!("{summary}\n{} is up, in {}\n", record.lab.name, crate::ui::duration(seconds)))
@@ -62,7 +68,7 @@ pub async fn up(args: cli::Up, paths: &Paths, reporter: &Reporter) -> Result<Str
 
 /// `lab plan`: what `up` would do, changing nothing.
 pub async fn show_plan(args: cli::Up, paths: &Paths) -> Result<String> {
-    let lab = which::find(args.which.lab.as_deref(), &args.set, paths)?.lab;
+    let lab = which::find_with(args.which.lab.as_deref(), &args.values, paths)?.lab;
     let old = LabRecord::load(paths, &lab.name)?;
     let name = driver_name(args.driver, old.as_ref())?;
     let image = old.map(|r| r.image).unwrap_or(BaseImage { key: String::new(), dir: Default::default() });
@@ -182,11 +188,13 @@ async fn make_plan(
     Ok(plan(lab, &known))
 }
 
-async fn run(record: &LabRecord, driver: &AnyDriver, paths: &Paths, reporter: &Reporter) -> Result<String> {
+/// Runs the steps below this number.
+async fn run(record: &LabRecord, driver: &AnyDriver, end: usize, paths: &Paths, reporter: &Reporter) -> Result<String> {
     let lab = &record.lab;
     let dir = paths.lab(&lab.name);
     let journal = Journal::open(&dir.join("journal"))?;
-    let tasks = make_plan(lab, driver, journal.records(), paths).await?;
+    let mut tasks = make_plan(lab, driver, journal.records(), paths).await?;
+    tasks.retain(|t| !matches!(t.kind, TaskKind::Step { index, .. } if index >= end));
     let run_dir = paths.lab_run(&lab.name);
     Paths::make_private(&run_dir)?;
     let segments = segments(lab);

@@ -1,11 +1,13 @@
 //! Which lab a verb means, and its lab file resolved.
 
+use crate::cli::Values;
 use crate::embedded;
 use crate::error::{Context, Error, Result};
 use crate::lab::model::Lab;
-use crate::lab::resolve::{Sources, resolve};
+use crate::lab::resolve::{Beside, Sources, name_in, resolve_with};
 use crate::paths::Paths;
 use crate::state::record::{LabRecord, existing};
+use crate::yaml::closest;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +24,12 @@ pub struct Found {
 /// Resolves the lab that is meant, for verbs that need its file: the one named (a path wins over a name), else the lab
 /// file in this folder, else the only lab that exists.
 pub fn find(named: Option<&str>, set: &[String], paths: &Paths) -> Result<Found> {
-    let set = assignments(set)?;
+    find_with(named, &Values { set: set.to_vec(), files: Vec::new() }, paths)
+}
+
+/// The same, with values of the command line and of files.
+pub fn find_with(named: Option<&str>, values: &Values, paths: &Paths) -> Result<Found> {
+    let given = Given::read(values)?;
     let name = match named {
         Some(name) => name.to_owned(),
         None if Path::new(HERE).exists() => HERE.to_owned(),
@@ -32,20 +39,23 @@ pub fn find(named: Option<&str>, set: &[String], paths: &Paths) -> Result<Found>
     if path.is_file() {
         let file = path.canonicalize().context(|| format!("find {name}"))?;
         let text = std::fs::read_to_string(path).context(|| format!("read {name}"))?;
-        return Ok(Found { lab: read(&name, &text, file.parent(), &set)?, file: Some(file) });
+        return Ok(Found { lab: read(&name, &text, file.parent(), given, paths)?, file: Some(file) });
     }
     if let Some((_, text)) = embedded::labs().into_iter().find(|(n, _)| *n == name) {
-        return Ok(Found { lab: read(&format!("labs/{name}.yaml"), text, None, &set)?, file: None });
+        return Ok(Found { lab: read(&format!("labs/{name}.yaml"), text, None, given, paths)?, file: None });
     }
     if let Some(file) = LabRecord::load(paths, &name)?.and_then(|r| r.file)
         && file.is_file()
     {
-        let text = std::fs::read_to_string(&file).context(|| format!("read {}", file.display()))?;
-        return Ok(Found { lab: read(&file.display().to_string(), &text, file.parent(), &set)?, file: Some(file) });
+        let shown = file.display().to_string();
+        let text = std::fs::read_to_string(&file).context(|| format!("read {shown}"))?;
+        return Ok(Found { lab: read(&shown, &text, file.parent(), given, paths)?, file: Some(file) });
     }
     let known: Vec<String> = embedded::labs().into_iter().map(|(n, _)| n).collect();
     let why = format!("there is no lab file of this name, and no lab in the box; the box has {}", known.join(", "));
-    Err(Error::input(format!("find the lab {name}"), why).hint("`lab list` shows all labs"))
+    let near = closest(&name, known.iter().map(String::as_str));
+    let hint = near.map_or("`lab list` shows all labs".to_owned(), |near| format!("did you mean `{near}`?"));
+    Err(Error::input(format!("find the lab {name}"), why).hint(hint))
 }
 
 /// The name of the lab that is meant, for verbs that need only what exists.
@@ -83,15 +93,53 @@ fn only(paths: &Paths) -> Result<String> {
     }
 }
 
-fn read(name: &str, text: &str, beside: Option<&Path>, set: &BTreeMap<String, String>) -> Result<Lab> {
+/// Values given from outside, as read but not yet typed.
+struct Given {
+    set: BTreeMap<String, String>,
+    beside: Beside,
+}
+
+impl Given {
+    fn read(values: &Values) -> Result<Self> {
+        let mut files = Vec::new();
+        for file in &values.files {
+            let name = file.display().to_string();
+            let text = std::fs::read_to_string(file).map_err(|e| Error::input(format!("read {name}"), e))?;
+            files.push((name, text));
+        }
+        let beside = Beside { values: files, ..Beside::default() };
+        Ok(Self { set: assignments(&values.set)?, beside })
+    }
+}
+
+fn read(name: &str, text: &str, beside: Option<&Path>, mut given: Given, paths: &Paths) -> Result<Lab> {
     // A folder `templates` beside the lab file comes before the one in the binary.
+    let own = beside.map(|dir| dir.join("templates"));
     let library = |path: &str| {
-        let own = beside.map(|dir| dir.join("templates").join(path));
-        let found =
-            own.filter(|p| p.is_file()).and_then(|p| Some((p.display().to_string(), std::fs::read_to_string(p).ok()?)));
+        let file = own.as_ref().map(|dir| dir.join(path)).filter(|p| p.is_file());
+        let found = file.and_then(|p| Some((p.display().to_string(), std::fs::read_to_string(p).ok()?)));
         found.or_else(|| embedded::template(path))
     };
-    resolve(&Sources { name, text, library: &library, set })
+    given.beside.templates = embedded::template_paths();
+    if let Some(own) = &own {
+        below(own, own, &mut given.beside.templates);
+    }
+    // The values that it was made with; a damaged record has none.
+    let old = name_in(text).and_then(|lab| LabRecord::load(paths, &lab).ok().flatten());
+    given.beside.remembered = old.map(|r| r.lab.given).unwrap_or_default();
+    resolve_with(&Sources { name, text, library: &library, set: &given.set }, &given.beside)
+}
+
+/// The paths of all files below a folder, as seen from its root.
+fn below(root: &Path, dir: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            below(root, &path, found);
+        } else if let Some(path) = path.strip_prefix(root).ok().and_then(Path::to_str) {
+            found.push(path.to_owned());
+        }
+    }
 }
 
 fn assignments(set: &[String]) -> Result<BTreeMap<String, String>> {

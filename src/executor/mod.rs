@@ -9,6 +9,7 @@ mod step;
 mod unit;
 
 pub use observe::folder as observation;
+pub use scope::{StepScope, of_step as scope_of};
 pub use unit::collect;
 
 use crate::driver::{Driver, Endpoint, NodeSpec};

@@ -1,6 +1,7 @@
 //! The lab file as written: a mirror of the YAML that may be wrong in what it means, but not in its shape. Every value
 //! keeps its place.
 
+use super::chapter::{self, ChapterFile};
 use super::step_file::{StepFile, steps};
 use crate::yaml::{MapReader, Node as Tree, Problem, Problems, Span};
 
@@ -29,6 +30,7 @@ pub struct LabFile {
     pub networks: Vec<NetworkFile>,
     pub nodes: Vec<NodeFile>,
     pub steps: Vec<StepFile>,
+    pub chapters: Vec<ChapterFile>,
     pub exports: Vec<ExportFile>,
 }
 
@@ -79,11 +81,12 @@ pub fn decode(tree: &Tree, problems: &mut Problems) -> Option<LabFile> {
     let nodes = map.entries("nodes", problems).iter().filter_map(|(key, tree)| node(key_text(key), tree, problems));
     let nodes: Vec<_> = nodes.collect();
     let steps = steps(map.items("steps", problems), problems);
+    let chapters = chapter::decode(map.items("chapters", problems), problems);
     let exports =
         map.entries("exports", problems).iter().filter_map(|(key, tree)| export(key_text(key), tree, problems));
     let exports: Vec<_> = exports.collect();
     map.finish(problems);
-    Some(LabFile { name: name?, title, image: image?, values, networks, nodes, steps, exports })
+    Some(LabFile { name: name?, title, image: image?, values, networks, nodes, steps, chapters, exports })
 }
 
 fn key_text(key: &crate::yaml::Key) -> Text {

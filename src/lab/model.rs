@@ -15,10 +15,16 @@ pub struct Lab {
     pub image: String,
     /// The lab file's values, resolved; what templates see by their names.
     pub values: BTreeMap<String, Json>,
+    /// The values that were given from outside, as texts; `up` remembers them.
+    #[serde(default)]
+    pub given: BTreeMap<String, String>,
     pub networks: Vec<Network>,
     pub nodes: Vec<Node>,
     /// In the file's order, composite steps expanded.
     pub steps: Vec<Step>,
+    /// In order; together they hold all steps. Empty where the lab file has none.
+    #[serde(default)]
+    pub chapters: Vec<Chapter>,
     /// Files of the cluster that verbs may want, by name ("kubeconfig").
     pub exports: BTreeMap<String, Export>,
 }
@@ -129,6 +135,30 @@ pub struct Link {
     pub prefix: u8,
     /// Locally administered, the same at every start.
     pub mac: String,
+}
+
+/// A group of steps with a text for who walks through the lab.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Chapter {
+    pub name: String,
+    /// Its steps end before this index.
+    pub end: usize,
+    /// Markdown by language, values filled in.
+    pub text: BTreeMap<String, String>,
+}
+
+impl Chapter {
+    /// The text in this language, else in English, else in the first there is.
+    pub fn text_in(&self, language: &str) -> &str {
+        let found = self.text.get(language).or_else(|| self.text.get(super::chapter::FALLBACK));
+        found.or_else(|| self.text.values().next()).map_or("", String::as_str)
+    }
+
+    /// The text's first heading, else the chapter's name.
+    pub fn title_in(&self, language: &str) -> &str {
+        let heading = self.text_in(language).lines().find_map(|l| l.strip_prefix("# "));
+        heading.map_or(self.name.as_str(), str::trim)
+    }
 }
 
 /// Where a file of the cluster is.

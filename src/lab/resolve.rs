@@ -1,13 +1,15 @@
 //! From a lab file to a lab: every problem at once, each with its place in its file.
 
 use super::expand::expand;
-use super::file::{At, Declared, LabFile, NodeFile, Text, decode};
+use super::file::{LabFile, NodeFile, Text, decode};
+use super::library::Library;
 use super::model::{Export, Lab, Link, Network, NetworkKind, Node, Subnet};
-use super::types::{TYPES, Type, name_problem, size};
+use super::templates::meant;
+use super::types::{Type, name_problem, size};
+use super::values;
 use crate::error::Error;
 use crate::seed::MAX_LINKS;
-use crate::yaml::{Problem, Problems, Span, closest, parse};
-use serde_json::Value as Json;
+use crate::yaml::{Problem, Problems, Span, Value, parse};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
@@ -39,11 +41,37 @@ impl Findings {
     }
 }
 
-/// Resolves a lab file.
+/// What may stand beside a lab file.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// The paths of all templates, for "did you mean".
+    pub templates: Vec<String>,
+    /// Files of values (`-f values.yaml`): name and text; a later one wins.
+    pub values: Vec<(String, String)>,
+    /// Values of the run that made the lab; everything else wins over them.
+    pub remembered: BTreeMap<String, String>,
+}
+
+/// The lab's name in a lab file that may be wrong in everything else.
+pub fn name_in(text: &str) -> Option<String> {
+    let Value::Map(entries) = parse(text).ok()?.value else { return None };
+    let name = entries.iter().find(|(key, _)| key.text == "lab")?.1.text()?;
+    name_problem(name).is_none().then(|| name.to_owned())
+}
+
+/// Resolves a lab file that stands alone.
 ///
 /// # Errors
 /// All problems of the lab file and of the templates it uses, rendered; kind `Input`.
 pub fn resolve(sources: &Sources) -> Result<Lab, Error> {
+    resolve_with(sources, &Beside::default())
+}
+
+/// Resolves a lab file with what stands beside it.
+///
+/// # Errors
+/// All problems of the lab file, of the templates it uses and of files of values, rendered; kind `Input`.
+pub fn resolve_with(sources: &Sources, beside: &Beside) -> Result<Lab, Error> {
     let mut problems = Problems::default();
     let mut findings = Findings::default();
     let file = match parse(sources.text) {
@@ -53,7 +81,7 @@ pub fn resolve(sources: &Sources) -> Result<Lab, Error> {
             None
         }
     };
-    let lab = file.map(|file| lab(&file, sources, &mut problems, &mut findings));
+    let lab = file.map(|file| lab(&file, sources, beside, &mut problems, &mut findings));
     let clean = problems.is_empty() && findings.0.is_empty();
     match lab {
         Some(lab) if clean => Ok(lab),
@@ -69,10 +97,11 @@ pub fn resolve(sources: &Sources) -> Result<Lab, Error> {
     }
 }
 
-fn lab(file: &LabFile, sources: &Sources, problems: &mut Problems, findings: &mut Findings) -> Lab {
+fn lab(file: &LabFile, sources: &Sources, beside: &Beside, problems: &mut Problems, findings: &mut Findings) -> Lab {
+    let library = Library { find: sources.library, all: &beside.templates };
     check_name(&file.name, problems);
     let names: Vec<&str> = file.nodes.iter().map(|n| n.name.value.as_str()).collect();
-    let values = values(file, sources.set, &names, problems);
+    let (values, given) = values::of_lab(&file.values, sources.set, beside, &names, problems, findings);
     let networks = networks(file, problems);
     let nodes = nodes(file, &networks, problems);
     let exports = exports(file, &names, problems);
@@ -81,15 +110,23 @@ fn lab(file: &LabFile, sources: &Sources, problems: &mut Problems, findings: &mu
         title: file.title.as_ref().map_or_else(|| file.name.value.clone(), |t| t.value.clone()),
         image: file.image.value.clone(),
         values,
+        given,
         networks,
         nodes,
         steps: Vec::new(),
+        chapters: Vec::new(),
         exports,
     };
-    if (sources.library)(&format!("images/{}.yaml", lab.image)).is_none() {
-        problems.add(Problem::new(file.image.span, format!("there is no image `{}`", lab.image)));
+    if library.find(&format!("images/{}.yaml", lab.image)).is_none() {
+        let known = library.names("images/", ".yaml");
+        let problem = Problem::new(file.image.span, format!("there is no image `{}`", lab.image));
+        problems.add(match known.is_empty() {
+            true => problem,
+            false => problem.help(meant(&lab.image, known.iter().map(String::as_str), "Images")),
+        });
     }
-    lab.steps = expand(&file.steps, &lab, sources.library, problems, findings);
+    lab.steps = expand(&file.steps, &lab, library, problems, findings);
+    lab.chapters = super::chapter::resolve(&file.chapters, &lab, library, problems, findings);
     lab
 }
 
@@ -97,63 +134,6 @@ fn check_name(name: &Text, problems: &mut Problems) {
     if let Some(message) = name_problem(&name.value) {
         problems.add(Problem::new(name.span, message));
     }
-}
-
-fn values(
-    file: &LabFile,
-    set: &BTreeMap<String, String>,
-    nodes: &[&str],
-    problems: &mut Problems,
-) -> BTreeMap<String, Json> {
-    for name in set.keys() {
-        if !file.values.iter().any(|v| v.name.value == *name) {
-            let known: Vec<&str> = file.values.iter().map(|v| v.name.value.as_str()).collect();
-            let message = format!("--set {name}: the lab has no such value; it has {}", known.join(", "));
-            problems.add(Problem::new(Span::default(), message));
-        }
-    }
-    let given: Vec<(Text, Text)> = set
-        .iter()
-        .map(|(k, v)| {
-            let at = |value: &String| At { value: value.clone(), span: Span::default() };
-            (at(k), at(v))
-        })
-        .collect();
-    typed(&file.values, &given, nodes, Span::default(), problems)
-}
-
-/// Gives each declared name its value, given or default, read by its type.
-pub(super) fn typed(
-    declared: &[Declared],
-    given: &[(Text, Text)],
-    nodes: &[&str],
-    span: Span,
-    problems: &mut Problems,
-) -> BTreeMap<String, Json> {
-    let mut all = BTreeMap::new();
-    for item in declared {
-        let name = &item.name.value;
-        let Some(kind) = Type::parse(&item.kind.value) else {
-            let known: Vec<&str> = TYPES.iter().map(|(n, _)| *n).collect();
-            let near = closest(&item.kind.value, known.iter().copied());
-            let help = near
-                .map_or_else(|| known.join(", "), |n| format!("did you mean `{n}`? Types are {}", known.join(", ")));
-            problems.add(Problem::new(item.kind.span, format!("unknown type `{}`", item.kind.value)).help(help));
-            continue;
-        };
-        let given = given.iter().find(|(k, _)| k.value == *name).map(|(_, v)| v);
-        let Some(text) = given.or(item.default.as_ref()) else {
-            problems.add(Problem::new(span, format!("`{name}` has no default and is not given")));
-            continue;
-        };
-        match kind.read(&text.value, nodes) {
-            Ok(value) => {
-                all.insert(name.clone(), value);
-            }
-            Err(why) => problems.add(Problem::new(text.span, format!("`{name}`: {why}"))),
-        }
-    }
-    all
 }
 
 fn networks(file: &LabFile, problems: &mut Problems) -> Vec<Network> {

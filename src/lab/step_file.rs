@@ -32,6 +32,21 @@ pub enum ActionFile {
     Check(ProbeFile),
 }
 
+impl ActionFile {
+    /// The word that the lab file uses for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Run(_) => "run",
+            Self::Upload(_) => "upload",
+            Self::Template(_) => "template",
+            Self::Wait(_) => "wait",
+            Self::Uses(_) => "uses",
+            Self::Observe(_) => "observe",
+            Self::Check(_) => "check",
+        }
+    }
+}
+
 /// A file for a node, as written. Its content stands there or in a file beside the templates.
 #[derive(Debug, Clone)]
 pub struct FileFile {
@@ -47,6 +62,16 @@ pub struct FileFile {
 pub enum ProbeFile {
     Named { name: Text, with: Vec<(Text, Text)> },
     Inline(ProbeBody),
+}
+
+impl ProbeFile {
+    /// Where it stands.
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Named { name, .. } => name.span,
+            Self::Inline(body) => body.description.span,
+        }
+    }
 }
 
 /// The parts of a probe.

@@ -1,10 +1,12 @@
 //! What the user sees of a run. Progress goes to stderr, facts to stdout.
 
+mod page;
 mod plain;
 mod style;
 mod table;
 mod terminal;
 
+pub use page::page;
 pub use style::Choice;
 pub use table::table;
 

@@ -18,6 +18,10 @@ pub enum Colour {
     Good,
     Bad,
     Faint,
+    /// Headings and names.
+    Strong,
+    /// Commands and code.
+    Code,
 }
 
 /// Colours text or leaves it alone.
@@ -47,6 +51,8 @@ impl Style {
             Colour::Good => 32,
             Colour::Bad => 31,
             Colour::Faint => 2,
+            Colour::Strong => 1,
+            Colour::Code => 36,
         };
         if self.coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }

@@ -3,6 +3,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod author;
 mod bad_days;
 mod bad_input;
+mod chapters;
+mod docs;
+mod export;
 mod resume;

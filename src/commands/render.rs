@@ -1,0 +1,135 @@
+//! `lab render STEP`: what exactly would run on the node, with secrets masked.
+
+use super::drivers::open;
+use super::rendering::{Rendering, machine};
+use super::which;
+use crate::cli;
+use crate::driver::{BaseImage, Driver, Facts};
+use crate::error::{Error, Result};
+use crate::lab::model::{Action, Lab, Output, Probe, Step};
+use crate::paths::Paths;
+use crate::plan::{Known, plan};
+use crate::state::record::LabRecord;
+use crate::yaml::closest;
+use std::collections::BTreeSet;
+
+const MASK: &str = "********";
+
+/// Every part of the step on every node.
+pub async fn render(args: cli::Render, paths: &Paths) -> Result<String> {
+    let lab = which::find_with(args.lab.as_deref(), &args.values, paths)?.lab;
+    let chosen = chosen(&lab, &args.step)?;
+    if let Some(node) = args.node.as_deref().filter(|n| lab.node(n).is_none()) {
+        let known: Vec<&str> = lab.nodes.iter().map(|n| n.name.as_str()).collect();
+        let why = format!("the lab has no node `{node}`; it has {}", known.join(", "));
+        return Err(Error::input(format!("render the step {}", args.step), why));
+    }
+    let facts = facts(&lab, &args, paths).await;
+    let nothing = BTreeSet::new();
+    let tasks = plan(&lab, &Known { facts: &facts, records: &[], running: &nothing, absent: &nothing, now: 0 });
+    let dir = paths.lab(&lab.name);
+    let rendering = Rendering { lab: &lab, facts: &facts, tasks: &tasks, dir: &dir, stand_in: &stand_in };
+    let mut out = String::new();
+    for index in chosen {
+        let wanted = |node: &&String| args.node.as_ref().is_none_or(|only| only == *node);
+        for node in lab.steps[index].on.iter().filter(wanted) {
+            let (step, secrets) = rendering.step(index, node)?;
+            let text = show(&step, lab.steps[index].action.verb(), node, facts.slowness);
+            out += &secrets.iter().filter(|s| !s.is_empty()).fold(text, |t, secret| t.replace(secret.as_str(), MASK));
+        }
+    }
+    if out.is_empty() {
+        let node = args.node.unwrap_or_default();
+        let why = format!("it does not run on {node}");
+        return Err(Error::input(format!("render the step {}", args.step), why));
+    }
+    Ok(out)
+}
+
+/// The step of this name, or all parts of the composite step of this name.
+fn chosen(lab: &Lab, name: &str) -> Result<Vec<usize>> {
+    let inside = format!("{name}/");
+    let hit = |s: &Step| s.name == name || s.name.starts_with(&inside);
+    let found: Vec<usize> = lab.steps.iter().enumerate().filter(|(_, s)| hit(s)).map(|(i, _)| i).collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let mut known: Vec<&str> = Vec::new();
+    for step in &lab.steps {
+        let first = step.name.split('/').next().unwrap_or_default();
+        if !known.contains(&first) {
+            known.push(first);
+        }
+    }
+    let near = closest(name, known.iter().copied().chain(lab.steps.iter().map(|s| s.name.as_str())));
+    let why = format!("the lab {} has no such step; it has {}", lab.name, known.join(", "));
+    let error = Error::input(format!("render the step {name}"), why);
+    Err(match near {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error,
+    })
+}
+
+/// What nodes are told of their driver: the lab's own where it exists. A host that has no driver yet shows the step as
+/// for a virtual machine.
+async fn facts(lab: &Lab, args: &cli::Render, paths: &Paths) -> Facts {
+    let old = LabRecord::load(paths, &lab.name).ok().flatten();
+    let (name, image) = match (&old, args.driver) {
+        (Some(old), None) => (old.driver.as_str(), old.image.clone()),
+        (_, choice) => {
+            let name = super::drivers::choose(choice.unwrap_or(cli::DriverChoice::Auto));
+            (name, BaseImage { key: String::new(), dir: Default::default() })
+        }
+    };
+    match open(name, &image, paths).await {
+        Ok(driver) => driver.facts().clone(),
+        Err(_) => machine(name),
+    }
+}
+
+fn stand_in(step: &str, output: &Output) -> String {
+    if output.secret { MASK.to_owned() } else { format!("<{} of {step}>", output.name) }
+}
+
+/// The step as text: comments say what is done, the rest is done literally.
+fn show(step: &Step, verb: &str, node: &str, slowness: u64) -> String {
+    let mut out = format!("### {} on {node}: {verb}\n", step.name);
+    let mut part = |head: String, text: &str| {
+        out += &format!("# {head}\n{text}");
+        if !text.ends_with('\n') {
+            out.push('\n');
+        }
+    };
+    if let Some(unless) = &step.unless {
+        part("already so, and skipped, when this succeeds".into(), unless);
+    }
+    if let Some(undo) = &step.undo {
+        part("before a second try".into(), undo);
+    }
+    match &step.action {
+        Action::Run { script } => {
+            let head = format!("by bash as root, at most {} s", step.timeout * slowness);
+            part(head, &format!("set -euo pipefail\n{script}"));
+        }
+        Action::File { path, content, mode, owner, .. } => {
+            part(format!("{path}, mode {mode:04o}, owner {owner}"), content);
+        }
+        Action::Wait { probe } | Action::Check { probe } => part(until(probe, slowness), &probe.script),
+        Action::Observe { name } => {
+            part(format!("a capture of links, routes, neighbours and rules, kept as `{name}`"), "");
+        }
+    }
+    if let Some(check) = &step.check {
+        part(format!("done when {}", until(check, slowness)), &check.script);
+    }
+    for output in &step.outputs {
+        let secret = if output.secret { ", secret" } else { "" };
+        let lifetime = output.lifetime.map(|s| format!(", good for {s} s")).unwrap_or_default();
+        out += &format!("# leaves $LAB_OUTPUTS/{}{secret}{lifetime}\n", output.name);
+    }
+    out + "\n"
+}
+
+fn until(probe: &Probe, slowness: u64) -> String {
+    format!("{}: tried every {} s, at most {} s", probe.description, probe.every, probe.timeout * slowness)
+}
