@@ -49,7 +49,7 @@ pub fn chapters(args: &cli::Chapters, paths: &Paths) -> Result<String> {
         let known: Vec<&str> = lab.chapters.iter().map(|c| c.name.as_str()).collect();
         Error::input(format!("show the chapter {name}"), format!("the lab {} has {}", lab.name, known.join(", ")))
     })?;
-    Ok(page(chapter.text_in(&language)))
+    Ok(page(chapter.text_in(&language)).trim_end().to_owned() + "\n")
 }
 
 fn record(named: Option<&str>, paths: &Paths) -> Result<LabRecord> {
@@ -85,7 +85,7 @@ pub fn finish(lab: &Lab, number: usize, language: Option<&str>, dir: &Path) -> R
         Some(next) => format!("lab next goes on: {}", next.title_in(&language)),
         None => format!("that was the last chapter; lab destroy {} removes everything", lab.name),
     };
-    Ok(format!("\n{}\n{count}; {next}\n", page(chapter.text_in(&language))))
+    Ok(format!("\n{}{count}; {next}\n", page(chapter.text_in(&language))))
 }
 
 /// Keeps that all chapters are finished: a run without stops.

@@ -4,5 +4,6 @@
 mod support;
 
 mod flannel;
+mod labs;
 mod panic;
 mod two_nodes;
