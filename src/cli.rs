@@ -58,7 +58,7 @@ pub enum Verb {
     },
     /// Print the JSON Schema of the lab file, for completion in an editor.
     #[command(
-        after_help = "Example:\n  lab schema > lab.schema.json\nand as the first line of lab.yaml:\n  # yaml-language-server: $schema=lab.schema.json"
+        after_help = "Example:\n  lab schema > .lab.schema.json\nand as the first line of lab.yaml:\n  # yaml-language-server: $schema=.lab.schema.json"
     )]
     Schema(Schema),
     /// List the labs in the box and those that exist.

@@ -4,10 +4,13 @@ use crate::cli;
 use crate::embedded;
 use crate::error::{Context, Error, Result};
 use crate::lab::name_problem;
+use crate::lab::schema::{File, schema};
 use crate::state::write;
 use std::path::Path;
 
 const FILE: &str = "lab.yaml";
+/// Editors with a YAML language server read it: keys complete, and each says what it means.
+const SCHEMA: &str = ".lab.schema.json";
 
 /// Writes `lab.yaml` into this folder.
 pub fn init(args: &cli::Init) -> Result<String> {
@@ -31,9 +34,14 @@ pub fn init(args: &cli::Init) -> Result<String> {
             text.replacen("lab: NAME", &format!("lab: {name}"), 1)
         }
     };
-    write::atomically(&Path::new(".").join(FILE), text.as_bytes(), 0o644)?;
+    let text = format!("# yaml-language-server: $schema={SCHEMA}\n{text}");
+    let schema = format!("{:#}\n", schema(File::Lab));
+    for (file, text) in [(SCHEMA, schema), (FILE, text)] {
+        write::atomically(&Path::new(".").join(file), text.as_bytes(), 0o644)?;
+    }
     Ok(format!(
-        "{FILE}: the lab {name}. It runs as it is; change it step by step.\n\nNext: lab validate | lab up | lab render hello | lab destroy\n"
+        "{FILE}: the lab {name}, which runs as it is; change it step by step\n{SCHEMA}: with it editors complete the lab \
+         file\n\nNext: lab validate | lab plan | lab up\n"
     ))
 }
 

@@ -59,6 +59,9 @@ fn init_writes_a_lab_file_that_is_good_and_takes_nothing_away() {
     assert!(out.contains("lab validate"), "{out}");
     let text = std::fs::read_to_string(home.path().join("lab.yaml")).unwrap();
     assert!(text.contains("\nlab: lesson\n"));
+    let named = text.lines().next().unwrap().strip_prefix("# yaml-language-server: $schema=").unwrap();
+    let kept = std::fs::read_to_string(home.path().join(named)).unwrap();
+    assert_eq!(serde_json::from_str::<Json>(&kept).unwrap(), schema(File::Lab), "an editor completes it");
     let (out, err, code) = run(home.lab(&["validate"]));
     assert_eq!((code, out.starts_with("lesson: good, 2 nodes")), (Some(0), true), "{out}{err}");
     let (out, err, _) = run(home.lab(&["render", "hello", "--driver", "fake"]));

@@ -31,7 +31,7 @@ fn the_labs_in_the_box_are_good() {
     let home = Home::new();
     let (out, _, _) = run(home.lab(&["list"]));
     let names: Vec<&str> = out.lines().skip(1).filter_map(|l| l.split_whitespace().next()).collect();
-    assert_eq!(names, ["flannel", "two-nodes"]);
+    assert_eq!(names, ["flannel", "flannel-host-gw", "kubeadm", "two-nodes"]);
     for name in names {
         let (out, err, code) = run(home.lab(&["validate", name]));
         assert_eq!(code, Some(0), "{err}");
@@ -54,10 +54,13 @@ fn which_lab_is_meant_is_said() {
     let home = Home::new();
     let (_, err, code) = run(home.lab(&["status"]));
     assert_eq!(code, Some(2));
-    assert!(err.contains("no lab.yaml in this folder") && err.contains("flannel, two-nodes"), "{err}");
+    assert!(
+        err.contains("no lab.yaml in this folder") && err.contains("flannel, flannel-host-gw, kubeadm, two-nodes"),
+        "{err}"
+    );
     let (_, err, code) = run(home.lab(&["up", "flanel"]));
     assert_eq!(code, Some(2));
-    assert!(err.contains("the box has flannel, two-nodes"), "{err}");
+    assert!(err.contains("the box has flannel, flannel-host-gw, kubeadm, two-nodes"), "{err}");
 }
 
 #[test]
