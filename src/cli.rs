@@ -1,10 +1,13 @@
 //! The command line.
 
 mod author;
+mod node;
 
 pub use author::{Chapters, ExportAction, ExportVagrant, Init, Next, Render, Schema, SchemaOf, Validate, Values};
+pub use node::{Copy, Dial, Forward, Kubeconfig, Logs, Ssh, SshConfig};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Throw-away clusters of small nodes from one YAML file.
@@ -16,6 +19,15 @@ pub struct Cli {
     /// Show what the scripts print.
     #[arg(short, long, global = true)]
     pub verbose: bool,
+    /// The lab whose tool is meant, where several have it: lab --lab NAME TOOL ...
+    #[arg(long, value_name = "LAB")]
+    pub lab: Option<String>,
+}
+
+/// The verbs that people may type.
+pub fn verbs() -> Vec<String> {
+    let command = Cli::command();
+    command.get_subcommands().filter(|c| !c.is_hide_set()).map(|c| c.get_name().to_owned()).collect()
 }
 
 /// What to do.
@@ -29,8 +41,25 @@ pub enum Verb {
     /// Show the lab's nodes and how far its steps are.
     Status(Which),
     /// Open a shell on a node, or run a command there.
-    #[command(after_help = "Examples:\n  lab ssh flannel-ctr\n  lab ssh flannel-w1 -c 'ip route'")]
+    #[command(after_help = "Examples:\n  lab ssh flannel-ctr\n  lab ssh flannel-w1 -c 'ip route | head -3'\n  \
+                            lab ssh flannel-w1 -- tcpdump -ni flannel.1\n  tar c notes | lab ssh n1 -- tar x\n\n\
+                            The exit code is the command's.")]
     Ssh(Ssh),
+    /// Print what OpenSSH, scp or an editor needs to reach the nodes.
+    #[command(
+        after_help = "Examples:\n  ssh -F <(lab ssh-config) flannel-w1\n  lab ssh-config --merge && ssh flannel-w1"
+    )]
+    SshConfig(SshConfig),
+    /// Copy files and folders to and from nodes.
+    #[command(
+        after_help = "Examples:\n  lab cp notes.txt flannel-ctr:/root/\n  lab cp flannel-w1:/etc/cni/net.d .\n  \
+                            lab cp n1:/tmp/capture.pcap n2:/tmp/"
+    )]
+    Cp(Copy),
+    /// Show what the steps printed, or what the nodes said on their consoles.
+    #[command(after_help = "Examples:\n  lab logs flannel --step init\n  lab logs --node flannel-w1 -f\n  \
+                            lab logs --console --node flannel-ctr -n 50")]
+    Logs(Logs),
     /// Show what `up` would run, and why.
     Plan(Up),
     /// Check a lab file and what it uses: all problems at once.
@@ -73,6 +102,18 @@ pub enum Verb {
         #[command(subcommand)]
         action: ImageAction,
     },
+    /// Print the cluster's kubeconfig for this host, or merge it into your own.
+    #[command(after_help = "Examples:\n  lab kubeconfig > kubeconfig\n  lab kubeconfig --merge flannel\n\n\
+                            A merged one is the context lab-NAME; `lab destroy` takes it out again.")]
+    Kubeconfig(Kubeconfig),
+    /// Forward ports of this host to a node, or through it to a service or a pod.
+    #[command(after_help = "Examples:\n  lab forward n1 8080:80              to the node's own port 80\n  \
+                            lab forward flannel-ctr 8080:10.96.12.3:80   to an address that the node reaches\n  \
+                            lab forward n1 :80                  from any free port; it is printed")]
+    Forward(Forward),
+    /// Our pipes to a node's SSH port; what `ssh-config --merge` writes uses it.
+    #[command(hide = true)]
+    Dial(Dial),
     /// The lab's background process; started by `up`.
     #[command(hide = true)]
     Switch {
@@ -81,6 +122,9 @@ pub enum Verb {
         #[arg(required = true)]
         networks: Vec<String>,
     },
+    /// A tool that a lab file names.
+    #[command(external_subcommand)]
+    Tool(Vec<OsString>),
 }
 
 /// Which way of making nodes.
@@ -135,18 +179,6 @@ pub struct Destroy {
     /// Do not ask.
     #[arg(short, long)]
     pub force: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct Ssh {
-    /// The node.
-    pub node: String,
-    /// The lab, where several have a node of this name.
-    #[arg(long)]
-    pub lab: Option<String>,
-    /// Run this instead of a shell.
-    #[arg(short, long)]
-    pub command: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -10,6 +10,7 @@ pub mod event;
 pub mod executor;
 pub mod export;
 pub mod image;
+pub mod kubeconfig;
 pub mod lab;
 pub mod network;
 pub mod observe;

@@ -1,7 +1,7 @@
 //! `lab destroy`: from what exists, not from the lab file; past errors; twice.
 
 use super::drivers::remove;
-use super::which;
+use super::{kubeconfig, which};
 use crate::cli;
 use crate::error::{Context, Error, Kind, Result};
 use crate::event::Reporter;
@@ -42,6 +42,9 @@ pub async fn destroy(args: cli::Destroy, paths: &Paths, reporter: &Reporter) -> 
     }
     let run = paths.lab_run(&name);
     if let Err(error) = network::process::stop(&run).await {
+        problems.push(error);
+    }
+    if let Err(error) = kubeconfig::forget(&name, paths) {
         problems.push(error);
     }
     if let Some(first) = problems.into_iter().next() {

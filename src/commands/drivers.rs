@@ -4,7 +4,7 @@ use crate::cli::DriverChoice;
 use crate::driver::container::Container;
 use crate::driver::fake::Fake;
 use crate::driver::qemu::Qemu;
-use crate::driver::{BaseImage, Driver, Endpoint, Facts, NodeSpec, NodeState, Place, Stop};
+use crate::driver::{BaseImage, Driver, Endpoint, Facts, Forward, NodeSpec, NodeState, Place, Stop};
 use crate::error::{Error, Result};
 use crate::executor::Reach;
 use crate::lab::model::Node;
@@ -83,6 +83,10 @@ impl Driver for AnyDriver {
 
     async fn start(&self, spec: &NodeSpec) -> Result<Endpoint> {
         each!(self, d => d.start(spec).await)
+    }
+
+    async fn forward(&self, place: &Place, forward: Forward) -> Result<()> {
+        each!(self, d => d.forward(place, forward).await)
     }
 
     async fn stop(&self, place: &Place, how: Stop) -> Result<()> {

@@ -89,6 +89,17 @@ pub fn ensure_image(name: &str, paths: &Paths, offline: bool, reporter: &Reporte
     image::build(&recipe, bundle.as_ref(), &key, &image::Options { cache: &cache, reporter })
 }
 
+/// A program of the bundle that this image is made with.
+pub fn program(image: &str, program: &str, paths: &Paths) -> Result<PathBuf> {
+    let what = || format!("run {program}");
+    let (recipe, _) = image_recipe(image, paths)?;
+    let name = recipe.bundle.ok_or_else(|| Error::input(what(), format!("the image {image} has no bundle")))?;
+    let missing = |why: &str| Error::failed(what(), why).hint(format!("lab bundle build {name}"));
+    let bundle = find_bundle(&name, paths)?.ok_or_else(|| missing("the bundle is not in the cache"))?;
+    let path = bundle.dir.join(program);
+    if path.is_file() { Ok(path) } else { Err(missing("the bundle has no such file")) }
+}
+
 /// Makes the unpacked tree of an image, for drivers that boot it as it is.
 pub fn unpack(image: &BaseImage, paths: &Paths) -> Result<()> {
     let missing =

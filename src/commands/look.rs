@@ -1,21 +1,16 @@
-//! `lab status`, `lab list`, `lab ssh`.
+//! `lab status`, `lab list`.
 
-use super::drivers::{SshReach, open};
+use super::drivers::open;
 use super::which;
 use crate::cli;
 use crate::driver::{Driver, NodeState};
 use crate::embedded;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::paths::Paths;
-use crate::ssh::{Exit, Session};
 use crate::state::journal::{Journal, What};
 use crate::state::record::{LabRecord, existing, place};
 use crate::ui::table;
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-/// Seconds to wait for a login to a node that is up, on an accelerated node.
-const LOGIN: u64 = 20;
 
 /// `lab status`: read from the host, not from memory.
 pub async fn status(args: cli::Which, paths: &Paths) -> Result<String> {
@@ -71,56 +66,4 @@ pub fn list(paths: &Paths) -> Result<String> {
         }
     }
     Ok(table(&["LAB", "STATE", "TITLE"], &rows))
-}
-
-/// `lab ssh`: returns the exit code of what ran there.
-pub async fn ssh(args: cli::Ssh, paths: &Paths) -> Result<u8> {
-    let record = lab_of(&args, paths)?;
-    let driver = open(&record.driver, &record.image, paths).await?;
-    let place = place(paths, &record.lab.name, &args.node);
-    let what = || format!("open a shell on {}", args.node);
-    let NodeState::Running(endpoint) = driver.inspect(&place).await? else {
-        return Err(Error::failed(what(), "it is not running").hint(format!("lab up {}", record.lab.name)));
-    };
-    let slowness = driver.facts().slowness;
-    let target = SshReach { record: &record, slowness }.target(&args.node, endpoint)?;
-    let limit = Duration::from_secs(LOGIN * slowness);
-    let session = Session::wait_for(target, limit, driver.watch(&place)).await?;
-    let exit = session.interactive(args.command.as_deref()).await?;
-    session.close().await;
-    match exit {
-        Exit::Code(code) => Ok(u8::try_from(code).unwrap_or(255)),
-        Exit::Unknown => Err(Error::failed(what(), "the connection ended without an exit code")),
-    }
-}
-
-/// The lab that has the node: the one named, the one meant here, else the only one with such a node.
-fn lab_of(args: &cli::Ssh, paths: &Paths) -> Result<LabRecord> {
-    if args.lab.is_some() {
-        return which::record(args.lab.as_deref(), paths);
-    }
-    let mut with: Vec<LabRecord> = existing(paths)
-        .iter()
-        .filter_map(|name| LabRecord::load(paths, name).ok().flatten())
-        .filter(|record| record.lab.node(&args.node).is_some())
-        .collect();
-    let what = format!("find the node {}", args.node);
-    match (with.pop(), with.is_empty()) {
-        (Some(record), true) => Ok(record),
-        (Some(_), false) => {
-            Err(Error::input(what, "several labs have a node of this name").hint("name the lab with --lab"))
-        }
-        (None, _) => {
-            let known: Vec<String> = existing(paths)
-                .iter()
-                .filter_map(|name| LabRecord::load(paths, name).ok().flatten())
-                .flat_map(|r| r.lab.nodes.into_iter().map(|n| n.name))
-                .collect();
-            let why = format!(
-                "no lab has it; there are {}",
-                if known.is_empty() { "no nodes".to_owned() } else { known.join(", ") }
-            );
-            Err(Error::input(what, why))
-        }
-    }
 }

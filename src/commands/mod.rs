@@ -1,16 +1,27 @@
 //! One verb per file: wires rooms together, decides nothing.
 
 mod chapter;
+mod copy;
 mod destroy;
+mod dial;
 mod drivers;
 mod export;
+mod exports;
+mod follow;
+mod forward;
 mod images;
 mod init;
+mod kubeconfig;
+mod logs;
 mod look;
+mod reach;
 mod render;
 mod rendering;
 mod schema;
+mod ssh;
+mod ssh_config;
 mod summary;
+mod tool;
 mod up;
 mod validate;
 mod which;
@@ -38,21 +49,20 @@ impl From<String> for Outcome {
 pub fn run(cli: Cli) -> Result<Outcome> {
     let runtime = tokio::runtime::Runtime::new().context(|| "start".to_owned())?;
     let ui = Ui::new(cli.verbose);
-    let result = runtime.block_on(verb(cli.verb, &Paths::from_env(), &ui.reporter()));
+    let result = runtime.block_on(verb(cli.verb, cli.lab.as_deref(), &Paths::from_env(), &ui.reporter()));
     ui.finish();
     // What still blocks a thread, as a wait for a process, must not hold up the end.
     runtime.shutdown_background();
     result
 }
 
-async fn verb(verb: Verb, paths: &Paths, reporter: &Reporter) -> Result<Outcome> {
+async fn verb(verb: Verb, lab: Option<&str>, paths: &Paths, reporter: &Reporter) -> Result<Outcome> {
     match verb {
         Verb::Up(args) => up::up(args, paths, reporter).await.map(Outcome::from),
         Verb::Plan(args) => up::show_plan(args, paths).await.map(Outcome::from),
         Verb::Destroy(args) => destroy::destroy(args, paths, reporter).await.map(Outcome::from),
         Verb::Status(args) => look::status(args, paths).await.map(Outcome::from),
         Verb::List => look::list(paths).map(Outcome::from),
-        Verb::Ssh(args) => look::ssh(args, paths).await.map(|code| Outcome { text: String::new(), code }),
         Verb::Validate(args) => validate::validate(&args, paths).map(Outcome::from),
         Verb::Init(args) => init::init(&args).map(Outcome::from),
         Verb::Next(args) => chapter::next(args, paths, reporter).await.map(Outcome::from),
@@ -60,6 +70,14 @@ async fn verb(verb: Verb, paths: &Paths, reporter: &Reporter) -> Result<Outcome>
         Verb::Export { action: ExportAction::Vagrant(args) } => export::export(&args, paths).map(Outcome::from),
         Verb::Schema(args) => Ok(schema::schema(&args).into()),
         Verb::Render(args) => render::render(args, paths).await.map(Outcome::from),
+        Verb::Ssh(args) => ssh::ssh(args, paths).await.map(|code| Outcome { text: String::new(), code }),
+        Verb::SshConfig(args) => ssh_config::ssh_config(args, paths).await.map(Outcome::from),
+        Verb::Cp(args) => copy::copy(args, paths).await.map(|()| String::new().into()),
+        Verb::Logs(args) => logs::logs(args, paths).await.map(|()| String::new().into()),
+        Verb::Kubeconfig(args) => kubeconfig::kubeconfig(args, paths).await.map(Outcome::from),
+        Verb::Forward(args) => forward::forward(args, paths, reporter).await.map(|()| String::new().into()),
+        Verb::Tool(words) => Err(tool::tool(&words, lab, paths).await?),
+        Verb::Dial(args) => dial::dial(&args.node, &args.lab, paths).await.map(|()| String::new().into()),
         Verb::Bundle { action } => {
             blocking(paths, reporter, |paths, reporter| match action {
                 BundleAction::Build { name } => {

@@ -1,7 +1,7 @@
 //! `lab up` and `lab plan`.
 
 use super::drivers::{AnyDriver, SshReach, choose, look_at_host, open};
-use super::{chapter, images, which};
+use super::{chapter, exports, images, which};
 use crate::cli;
 use crate::driver::fake::FakeReach;
 use crate::driver::{BaseImage, Driver, NodeSpec, NodeState};
@@ -53,7 +53,8 @@ pub async fn up(args: cli::Up, paths: &Paths, reporter: &Reporter) -> Result<Str
     }
     let fresh = missing(&driver, &lab, paths).await?;
     together(driver.preflight(&fresh).await)?;
-    let record = record(old, lab, driver_name, args.offline, image, found.file)?;
+    let mut record = record(old, lab, driver_name, args.offline, image, found.file)?;
+    exports::reserve(&mut record, paths)?;
     record.save(paths)?;
     let end = chapter.and_then(|n| record.lab.chapters.get(n)).map_or(usize::MAX, |c| c.end);
     let summary = run(&record, &driver, end, paths, reporter).await?;
@@ -167,7 +168,8 @@ fn record(
         host_keys.insert(node.name.clone(), KeyPair::generate(&node.name)?);
     }
     let login = KeyPair::generate(&format!("lab-{}", lab.name))?;
-    Ok(LabRecord { lab, driver: driver.to_owned(), offline, image, file, login, host_keys })
+    let forwards = BTreeMap::new();
+    Ok(LabRecord { lab, driver: driver.to_owned(), offline, image, file, login, host_keys, forwards })
 }
 
 async fn make_plan(
@@ -231,7 +233,8 @@ async fn go<D: Driver, C: Reach>(
     journal: &Mutex<Journal>,
     reporter: &Reporter,
 ) -> Result<()> {
-    let context = Context { lab: &record.lab, tasks, specs, driver, reach, dir, journal, reporter };
+    let context =
+        Context { lab: &record.lab, tasks, specs, driver, reach, forwards: &record.forwards, dir, journal, reporter };
     let what = || "listen for signals".to_owned();
     let mut interrupt = signal(SignalKind::interrupt()).context(what)?;
     let mut terminate = signal(SignalKind::terminate()).context(what)?;

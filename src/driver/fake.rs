@@ -1,7 +1,7 @@
 //! Nodes that are folders: scripts run on the host, in the node's folder, as the same user. For tests of everything above
 //! the drivers; the folder's files say what the "host" knows, as a real driver asks the kernel.
 
-use super::{Driver, Endpoint, Facts, NodeSpec, NodeState, Place, Stop};
+use super::{Driver, Endpoint, Facts, Forward, NodeSpec, NodeState, Place, Stop};
 use crate::error::{Context, Error, Result};
 use crate::event::Stream;
 use crate::executor::Reach;
@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::process::Command;
 
 /// The driver.
@@ -63,6 +63,12 @@ impl Driver for Fake {
     async fn start(&self, spec: &NodeSpec) -> Result<Endpoint> {
         std::fs::write(up_mark(&spec.place), "").context(|| "start the node".to_owned())?;
         Ok(endpoint())
+    }
+
+    async fn forward(&self, place: &Place, forward: Forward) -> Result<()> {
+        // The node's processes are the host's, and so are its ports: nothing to carry, only to remember.
+        let text = format!("{}:{}", forward.host, forward.guest);
+        std::fs::write(place.dir.join("forward"), text).context(|| "forward a port".to_owned())
     }
 
     async fn stop(&self, place: &Place, _how: Stop) -> Result<()> {
@@ -119,6 +125,45 @@ impl Reach for FakeReach {
 /// Runs commands in the node's folder.
 pub struct FakeRemote {
     dir: PathBuf,
+}
+
+impl FakeRemote {
+    /// Runs a command with these streams.
+    pub async fn pipe(
+        &self,
+        command: &str,
+        mut input: impl AsyncRead + Unpin,
+        mut output: impl AsyncWrite + Unpin,
+        mut errors: impl AsyncWrite + Unpin,
+    ) -> Result<Exit> {
+        let what = || "run a command".to_owned();
+        let mut child = shell(&self.dir.join("root"), &self.dir, command).spawn().context(what)?;
+        let missing = || Error::failed(what(), "it has no streams");
+        let mut stdin = child.stdin.take().ok_or_else(missing)?;
+        let (mut out, mut err) = (child.stdout.take().ok_or_else(missing)?, child.stderr.take().ok_or_else(missing)?);
+        let feed = async {
+            // A command that does not read its input is judged by its exit code.
+            let _ = tokio::io::copy(&mut input, &mut stdin).await;
+            drop(stdin);
+            std::future::pending::<()>().await
+        };
+        let read = async {
+            // A reader of ours that went away closes the command's output, as SIGPIPE does.
+            let said = async {
+                let _ = tokio::io::copy(&mut out, &mut output).await;
+                drop(out);
+                let _ = output.flush().await;
+            };
+            let _ = tokio::join!(said, tokio::io::copy(&mut err, &mut errors));
+            let _ = errors.flush().await;
+        };
+        tokio::select! {
+            () = read => {}
+            () = feed => {}
+        }
+        let status = child.wait().await.context(what)?;
+        Ok(status.code().and_then(|c| u32::try_from(c).ok()).map_or(Exit::Unknown, Exit::Code))
+    }
 }
 
 impl Remote for FakeRemote {

@@ -81,6 +81,13 @@ pub struct Endpoint {
     pub ssh: SocketAddr,
 }
 
+/// A TCP port of a node that 127.0.0.1 of the host listens for. It lives in what makes the node's NAT, and ends with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forward {
+    pub host: u16,
+    pub guest: u16,
+}
+
 /// What the host says of a node; never read from our own records alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -115,6 +122,12 @@ pub trait Driver: Send + Sync {
 
     /// Starts the node's process and returns when it is up. A running node is left running.
     fn start(&self, spec: &NodeSpec) -> impl Future<Output = Result<Endpoint>> + Send;
+
+    /// Forwards a port to a running node. A forward that is there already is left as it is.
+    ///
+    /// # Errors
+    /// Something else on the host has the port.
+    fn forward(&self, place: &Place, forward: Forward) -> impl Future<Output = Result<()>> + Send;
 
     /// Stops the node and returns when its process is gone. A stopped node is left as it is.
     fn stop(&self, place: &Place, how: Stop) -> impl Future<Output = Result<()>> + Send;

@@ -22,6 +22,12 @@ pub async fn boot<D: Driver, C: Reach>(ctx: &Context<'_, D, C>, spec: &NodeSpec,
     }
     ctx.reporter.progress(task, "starting");
     let endpoint = ctx.driver.start(spec).await?;
+    for forward in ctx.forwards.get(node).into_iter().flatten() {
+        // The lab is whole without it, and the verb that needs it says what to do.
+        if let Err(error) = ctx.driver.forward(&spec.place, *forward).await {
+            ctx.reporter.note(error.to_string());
+        }
+    }
     ctx.reporter.progress(task, "waiting for SSH");
     let slowness = ctx.driver.facts().slowness;
     let limit = Duration::from_secs(LIMIT * slowness);

@@ -13,6 +13,13 @@ const TAIL: usize = 12;
 /// A line longer than this is handed on in pieces: a program that never ends its line must not fill the memory.
 const MAX_LINE: usize = 64 << 10;
 
+/// The file of a task's log.
+pub fn log_path(logs: &Path, task: &str) -> PathBuf {
+    let name: String =
+        task.chars().map(|c| if c.is_ascii_alphanumeric() || "@-_".contains(c) { c } else { '.' }).collect();
+    logs.join(format!("{name}.log"))
+}
+
 /// Takes a step's output as it comes.
 pub struct StepLog {
     task: String,
@@ -29,9 +36,9 @@ impl StepLog {
     /// A log for one try of a task on a node; an earlier one is replaced.
     pub fn create(logs: &Path, task: &str, node: &str, secrets: Vec<String>, reporter: &Reporter) -> Result<Self> {
         Paths::make_private(logs)?;
-        let name: String =
-            task.chars().map(|c| if c.is_ascii_alphanumeric() || "@-_".contains(c) { c } else { '.' }).collect();
-        let path = logs.join(format!("{name}.log"));
+        let path = log_path(logs, task);
+        // Another file, so that who follows the log sees that it begins anew.
+        let _ = std::fs::remove_file(&path);
         let file = File::create(&path).context(|| format!("write {}", path.display()))?;
         let (pending, tails) = Default::default();
         let mut secrets: Vec<String> = secrets.into_iter().filter(|s| !s.is_empty()).collect();

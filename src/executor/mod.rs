@@ -8,11 +8,12 @@ mod scope;
 mod step;
 mod unit;
 
+pub use log::log_path;
 pub use observe::folder as observation;
 pub use scope::{StepScope, of_step as scope_of};
 pub use unit::collect;
 
-use crate::driver::{Driver, Endpoint, NodeSpec};
+use crate::driver::{Driver, Endpoint, Forward, NodeSpec};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Reporter};
 use crate::lab::model::{Action, Lab};
@@ -49,6 +50,8 @@ pub struct Context<'a, D: Driver, C: Reach> {
     pub specs: &'a BTreeMap<String, NodeSpec>,
     pub driver: &'a D,
     pub reach: &'a C,
+    /// The ports that a node is reached by from the moment it runs, by node.
+    pub forwards: &'a BTreeMap<String, Vec<Forward>>,
     /// The lab's state folder.
     pub dir: &'a Path,
     pub journal: &'a Mutex<Journal>,

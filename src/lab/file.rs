@@ -3,6 +3,7 @@
 
 use super::chapter::{self, ChapterFile};
 use super::step_file::{StepFile, steps};
+use super::tool::{self, ToolFile};
 use crate::yaml::{MapReader, Node as Tree, Problem, Problems, Span};
 
 /// A value and where it stands.
@@ -32,6 +33,7 @@ pub struct LabFile {
     pub steps: Vec<StepFile>,
     pub chapters: Vec<ChapterFile>,
     pub exports: Vec<ExportFile>,
+    pub tools: Vec<ToolFile>,
 }
 
 /// A declared value or input: `name: {type: cidr, default: 10.244.0.0/16}`.
@@ -66,6 +68,7 @@ pub struct ExportFile {
     pub name: Text,
     pub node: Text,
     pub path: Text,
+    pub port: Option<Text>,
 }
 
 /// Decodes a lab file's tree; every problem of its shape goes into `problems`.
@@ -85,11 +88,13 @@ pub fn decode(tree: &Tree, problems: &mut Problems) -> Option<LabFile> {
     let exports =
         map.entries("exports", problems).iter().filter_map(|(key, tree)| export(key_text(key), tree, problems));
     let exports: Vec<_> = exports.collect();
+    let tools = map.entries("tools", problems).iter().filter_map(|(k, t)| tool::decode(key_text(k), t, problems));
+    let tools: Vec<_> = tools.collect();
     map.finish(problems);
-    Some(LabFile { name: name?, title, image: image?, values, networks, nodes, steps, chapters, exports })
+    Some(LabFile { name: name?, title, image: image?, values, networks, nodes, steps, chapters, exports, tools })
 }
 
-fn key_text(key: &crate::yaml::Key) -> Text {
+pub(super) fn key_text(key: &crate::yaml::Key) -> Text {
     At { value: key.text.clone(), span: key.span }
 }
 
@@ -151,6 +156,7 @@ fn export(name: Text, tree: &Tree, problems: &mut Problems) -> Option<ExportFile
     let mut map = MapReader::new(tree, "an export", problems)?;
     let node = required(&mut map, "node", problems);
     let path = required(&mut map, "path", problems);
+    let port = optional(&mut map, "port", problems);
     map.finish(problems);
-    Some(ExportFile { name, node: node?, path: path? })
+    Some(ExportFile { name, node: node?, path: path?, port })
 }

@@ -13,6 +13,7 @@ pub mod schema;
 pub mod scope;
 mod step_file;
 mod templates;
+mod tool;
 mod types;
 mod values;
 

@@ -27,6 +27,9 @@ pub struct Lab {
     pub chapters: Vec<Chapter>,
     /// Files of the cluster that verbs may want, by name ("kubeconfig").
     pub exports: BTreeMap<String, Export>,
+    /// Programs that run on the host and find the lab by its exports, by the verb that runs them.
+    #[serde(default)]
+    pub tools: BTreeMap<String, Tool>,
 }
 
 impl Lab {
@@ -166,6 +169,18 @@ impl Chapter {
 pub struct Export {
     pub node: String,
     pub path: String,
+    /// A TCP port of the node that the file speaks of: the host forwards one to it, and the file handed out says so.
+    #[serde(default)]
+    pub port: Option<u16>,
+}
+
+/// A program of the image's bundle for the host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tool {
+    /// PART/FILE of the bundle.
+    pub program: String,
+    /// Variables and the export whose file each names.
+    pub env: BTreeMap<String, String>,
 }
 
 /// What the lab file says to do, on which nodes.

@@ -5,6 +5,7 @@ use super::file::{LabFile, NodeFile, Text, decode};
 use super::library::Library;
 use super::model::{Export, Lab, Link, Network, NetworkKind, Node, Subnet};
 use super::templates::meant;
+use super::tool;
 use super::types::{Type, name_problem, size};
 use super::values;
 use crate::error::Error;
@@ -115,6 +116,7 @@ fn lab(file: &LabFile, sources: &Sources, beside: &Beside, problems: &mut Proble
         nodes,
         steps: Vec::new(),
         chapters: Vec::new(),
+        tools: tool::resolve(&file.tools, &exports, problems),
         exports,
     };
     if library.find(&format!("images/{}.yaml", lab.image)).is_none() {
@@ -276,13 +278,22 @@ fn address(
 fn exports(file: &LabFile, nodes: &[&str], problems: &mut Problems) -> BTreeMap<String, Export> {
     let mut all = BTreeMap::new();
     for item in &file.exports {
+        check_name(&item.name, problems);
         if let Err(why) = Type::Node.read(&item.node.value, nodes) {
             problems.add(Problem::new(item.node.span, why));
         }
         if !item.path.value.starts_with('/') {
             problems.add(Problem::new(item.path.span, "a path on a node is absolute"));
         }
-        all.insert(item.name.value.clone(), Export { node: item.node.value.clone(), path: item.path.value.clone() });
+        let port = item.port.as_ref().and_then(|text| {
+            let port = text.value.parse().ok().filter(|p| *p != 0);
+            if port.is_none() {
+                problems.add(Problem::new(text.span, "a port is a number from 1 to 65535"));
+            }
+            port
+        });
+        let (node, path) = (item.node.value.clone(), item.path.value.clone());
+        all.insert(item.name.value.clone(), Export { node, path, port });
     }
     all
 }

@@ -1,6 +1,7 @@
 //! Host-only networks: a user-mode Ethernet switch, one background process per lab, one isolated segment per network.
 
 pub mod frame;
+pub mod port;
 pub mod process;
 pub mod serve;
 pub mod switch;

@@ -123,7 +123,8 @@ pub fn boot_id(node: &str) -> String {
     format!("boot {node}")
 }
 
-fn task_id(step: &Step, nodes: &[String]) -> String {
+/// The identifier of a step's task on these nodes.
+pub fn task_id(step: &Step, nodes: &[String]) -> String {
     match (&step.action, nodes) {
         (Action::Observe { name }, _) => format!("observe {name}"),
         (_, [node]) => format!("{}@{node}", step.name),

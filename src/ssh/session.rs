@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
@@ -134,6 +135,28 @@ impl Session {
         let fresh = handle.clone();
         drop(handle);
         open(fresh).await.map_err(|e| lost(e.to_string()))
+    }
+
+    /// A connection that the node makes for us: to a port of its own, or to anything that it reaches.
+    ///
+    /// # Errors
+    /// Nobody answers there, or the node cannot be reached.
+    pub async fn connect(&self, host: &str, port: u16) -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static> {
+        let what = || format!("connect to {host}:{port}");
+        let handle = self.handle.lock().await.clone();
+        let opened = handle.channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0).await;
+        let channel = match opened {
+            Ok(channel) => channel,
+            Err(e @ russh::Error::ChannelOpenFailure(_)) => return Err(Error::failed(what(), e).on(self.node())),
+            // The session broke; a command's channel makes it again.
+            Err(_) => {
+                drop(self.channel().await?);
+                let fresh = self.handle.lock().await.clone();
+                let opened = fresh.channel_open_direct_tcpip(host, u32::from(port), "127.0.0.1", 0).await;
+                opened.map_err(|e| Error::failed(what(), e).on(self.node()))?
+            }
+        };
+        Ok(channel.into_stream())
     }
 
     async fn again(&self) -> std::result::Result<Handle<Pinned>, Refusal> {

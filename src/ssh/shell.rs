@@ -23,19 +23,34 @@ struct Local<I, O, E> {
 }
 
 impl Session {
-    /// Runs a shell (`None`) or a command with our stdin, stdout and stderr; a shell on a terminal gets a PTY that
-    /// follows its size. Returns how it ended.
+    /// Runs a shell (`None`) or a command with our stdin, stdout and stderr; a shell on a terminal, and a command where
+    /// `tty` says so, gets a PTY that follows its size. Returns how it ended.
     ///
     /// # Errors
     /// The node cannot be reached, the terminal not be set, or a signal ended the wait.
-    pub async fn interactive(&self, command: Option<&str>) -> Result<Exit> {
-        let terminal = command.is_none() && std::io::stdin().is_terminal();
+    pub async fn interactive(&self, command: Option<&str>, tty: bool) -> Result<Exit> {
+        let terminal = (command.is_none() || tty) && std::io::stdin().is_terminal();
         let sizes = if terminal { Some(sizes()?) } else { None };
         let interrupted = interrupted()?;
         // Its Drop ends the raw mode, whichever way this function ends.
         let _raw = if terminal { Some(Raw::enter(std::io::stdin())?) } else { None };
         let (input, output, errors) = (tokio::io::stdin(), tokio::io::stdout(), tokio::io::stderr());
         self.attach(command, Local { input, output, errors, sizes }, interrupted).await
+    }
+
+    /// Runs a command with these streams, which may be longer than memory. A reader of the output that went away ends it
+    /// as SIGPIPE would.
+    ///
+    /// # Errors
+    /// The node cannot be reached. A command that fails is an [`Exit`].
+    pub async fn pipe(
+        &self,
+        command: &str,
+        input: impl AsyncRead + Unpin,
+        output: impl AsyncWrite + Unpin,
+        errors: impl AsyncWrite + Unpin,
+    ) -> Result<Exit> {
+        self.attach(Some(command), Local { input, output, errors, sizes: None }, std::future::pending()).await
     }
 
     async fn attach<I: AsyncRead + Unpin, O: AsyncWrite + Unpin, E: AsyncWrite + Unpin>(

@@ -1,7 +1,7 @@
 //! What is known of a lab that exists: enough to reach, show and destroy it without its lab file.
 
 use super::write;
-use crate::driver::{BaseImage, Place};
+use crate::driver::{BaseImage, Forward, Place};
 use crate::error::{Context, Error, Result};
 use crate::lab::model::Lab;
 use crate::paths::Paths;
@@ -24,6 +24,9 @@ pub struct LabRecord {
     pub login: KeyPair,
     /// Each node's host key.
     pub host_keys: BTreeMap<String, KeyPair>,
+    /// The ports of 127.0.0.1 that are a node's for the lab's life, by node.
+    #[serde(default)]
+    pub forwards: BTreeMap<String, Vec<Forward>>,
 }
 
 const FILE: &str = "lab.json";

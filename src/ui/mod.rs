@@ -7,7 +7,7 @@ mod table;
 mod terminal;
 
 pub use page::page;
-pub use style::Choice;
+pub use style::{Choice, printable};
 pub use table::table;
 
 use crate::event::{Event, Reporter};

@@ -4,7 +4,9 @@
 mod problem;
 mod read;
 mod tree;
+mod write;
 
 pub use problem::{Problem, Problems, closest};
 pub use read::MapReader;
 pub use tree::{Key, Node, Span, Value, parse};
+pub use write::write;

@@ -9,4 +9,5 @@ mod bad_input;
 mod chapters;
 mod docs;
 mod export;
+mod node_verbs;
 mod resume;

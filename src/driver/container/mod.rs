@@ -18,7 +18,7 @@ mod spec;
 
 use self::disk::Disk;
 use self::engine::{Bundle, Engine};
-use super::{Driver, Endpoint, Facts, NodeSpec, NodeState, Place, Stop};
+use super::{Driver, Endpoint, Facts, Forward, NodeSpec, NodeState, Place, Stop};
 use crate::error::{Context, Error, Result};
 use crate::lab::model::Node;
 use crate::paths::Paths;
@@ -263,6 +263,10 @@ impl Driver for Container {
                 Err(error.on(&spec.place.node))
             }
         }
+    }
+
+    async fn forward(&self, place: &Place, forward: Forward) -> Result<()> {
+        nat::listen(place, forward).await.map_err(|e| e.on(&place.node))
     }
 
     async fn stop(&self, place: &Place, how: Stop) -> Result<()> {

@@ -3,7 +3,7 @@
 
 use super::disk::remove_file;
 use super::process;
-use crate::driver::{Endpoint, Place};
+use crate::driver::{Endpoint, Forward, Place};
 use crate::error::{Context, Error, Result};
 use crate::state::process::ProcessId;
 use crate::state::tail::last_lines;
@@ -108,10 +108,7 @@ pub async fn forward(place: &Place) -> Result<Endpoint> {
     let mut refused = String::new();
     for _ in 0..PORTS {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).context(what)?.port();
-        let arguments = json!({
-            "proto": "tcp", "host_addr": "127.0.0.1", "host_port": port, "guest_addr": GUEST, "guest_port": 22
-        });
-        let answer = ask(place, &json!({"execute": "add_hostfwd", "arguments": arguments})).await?;
+        let answer = add(place, Forward { host: port, guest: 22 }).await?;
         if answer.get("return").is_some() {
             return Ok(Endpoint { ssh: SocketAddr::from(([127, 0, 0, 1], port)) });
         }
@@ -120,15 +117,43 @@ pub async fn forward(place: &Place) -> Result<Endpoint> {
     Err(Error::failed(what(), refused))
 }
 
+/// Lets slirp4netns listen for another port of the node; one that it has already is left.
+pub async fn listen(place: &Place, forward: Forward) -> Result<()> {
+    let table = ask(place, &json!({"execute": "list_hostfwd"})).await?;
+    let there = |e: &Json| e["host_port"] == forward.host && e["guest_port"] == forward.guest;
+    if entries(&table).is_some_and(|all| all.iter().any(there)) {
+        return Ok(());
+    }
+    let answer = add(place, forward).await?;
+    match answer.get("return") {
+        Some(_) => Ok(()),
+        None => {
+            let why = answer.pointer("/error/desc").and_then(Json::as_str).unwrap_or("slirp4netns gives no reason");
+            Err(Error::failed(format!("forward port {} of 127.0.0.1 to the node", forward.host), why))
+        }
+    }
+}
+
+async fn add(place: &Place, forward: Forward) -> Result<Json> {
+    let arguments = json!({
+        "proto": "tcp", "host_addr": "127.0.0.1", "host_port": forward.host,
+        "guest_addr": GUEST, "guest_port": forward.guest
+    });
+    ask(place, &json!({"execute": "add_hostfwd", "arguments": arguments})).await
+}
+
 /// Where slirp4netns says that it listens, if it does.
 pub async fn endpoint(place: &Place) -> Result<Option<Endpoint>> {
     let answer = ask(place, &json!({"execute": "list_hostfwd"})).await?;
     Ok(ssh_port(&answer).map(|port| Endpoint { ssh: SocketAddr::from(([127, 0, 0, 1], port)) }))
 }
 
+fn entries(answer: &Json) -> Option<&Vec<Json>> {
+    answer.pointer("/return/entries").or_else(|| answer.get("entries"))?.as_array()
+}
+
 fn ssh_port(answer: &Json) -> Option<u16> {
-    let entries = answer.pointer("/return/entries").or_else(|| answer.get("entries"))?.as_array()?;
-    let ssh = entries.iter().find(|e| e["guest_port"] == 22)?;
+    let ssh = entries(answer)?.iter().find(|e| e["guest_port"] == 22)?;
     u16::try_from(ssh["host_port"].as_u64()?).ok()
 }
 

@@ -12,7 +12,7 @@ use self::accel::Choice;
 use self::console::Console;
 use self::host::Program;
 use self::qmp::Qmp;
-use super::{BaseImage, Driver, Endpoint, Facts, NodeSpec, NodeState, Place, Stop, console_log};
+use super::{BaseImage, Driver, Endpoint, Facts, Forward, NodeSpec, NodeState, Place, Stop, console_log};
 use crate::error::{Context, Error, Result};
 use crate::lab::model::Node;
 use crate::paths::Paths;
@@ -220,6 +220,12 @@ impl Driver for Qemu {
             None => self.launch(spec).await,
         };
         started.map_err(|e| e.on(&spec.node.name))
+    }
+
+    async fn forward(&self, place: &Place, forward: Forward) -> Result<()> {
+        let what = || format!("forward port {} of 127.0.0.1 to the node", forward.host);
+        let mut qmp = Qmp::connect(&process::qmp_socket(place), ANSWER).await.context(what)?;
+        qmp.forward(forward).await.context(what).map_err(|e| e.on(&place.node))
     }
 
     async fn stop(&self, place: &Place, how: Stop) -> Result<()> {

@@ -1,5 +1,6 @@
 //! QEMU's machine protocol: one JSON object per line over a unix socket. What we need of it, by hand.
 
+use crate::driver::Forward;
 use serde_json::{Value, json};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -68,6 +69,22 @@ impl Qmp {
         forwarded(table, 22).ok_or_else(|| protocol(&format!("QEMU names no forward to port 22: {table}")))
     }
 
+    /// Lets QEMU listen on 127.0.0.1 for a port of the guest; one that does already is left.
+    pub async fn forward(&mut self, forward: Forward) -> io::Result<()> {
+        let Forward { host, guest } = forward;
+        let table = self.execute("human-monitor-command", json!({"command-line": "info usernet"})).await?;
+        let there = |table: &str| forwards(table).any(|(address, to)| address.port() == host && to == guest);
+        if there(table.as_str().unwrap_or_default()) {
+            return Ok(());
+        }
+        let command = format!("hostfwd_add tcp:127.0.0.1:{host}-:{guest}");
+        let said = self.execute("human-monitor-command", json!({"command-line": command})).await?;
+        match said.as_str().map(str::trim).unwrap_or_default() {
+            "" => Ok(()),
+            why => Err(io::Error::new(io::ErrorKind::AddrInUse, why.to_owned())),
+        }
+    }
+
     async fn line(&mut self) -> io::Result<Value> {
         let mut line = Vec::new();
         let n = (&mut self.read).take(MAX_LINE).read_until(b'\n', &mut line).await?;
@@ -93,7 +110,12 @@ fn protocol(why: &str) -> io::Error {
 
 /// Reads `info usernet`: a line is "TCP[HOST_FORWARD]  FD  HOST-ADDRESS HOST-PORT  GUEST-ADDRESS GUEST-PORT ...".
 fn forwarded(table: &str, guest_port: u16) -> Option<SocketAddr> {
-    table.lines().find_map(|line| {
+    forwards(table).find(|(_, to)| *to == guest_port).map(|(address, _)| address)
+}
+
+/// All forwards of the table: where the host listens, and the guest's port.
+fn forwards(table: &str) -> impl Iterator<Item = (SocketAddr, u16)> {
+    table.lines().filter_map(|line| {
         let mut fields = line.split_whitespace();
         if fields.next()? != "TCP[HOST_FORWARD]" {
             return None;
@@ -101,7 +123,7 @@ fn forwarded(table: &str, guest_port: u16) -> Option<SocketAddr> {
         let address: Ipv4Addr = fields.nth(1)?.parse().ok()?;
         let port: u16 = fields.next()?.parse().ok()?;
         let to: u16 = fields.nth(1)?.parse().ok()?;
-        (to == guest_port && port != 0).then(|| SocketAddr::from((address, port)))
+        (port != 0).then(|| (SocketAddr::from((address, port)), to))
     })
 }
 

@@ -47,6 +47,7 @@ pub static LAB: Object = Object {
             "The steps in groups, each with a text: `lab up --chapters` stops at the end of each.",
         ),
         may("exports", MapOf(&Of(&EXPORT)), "Files of the cluster that verbs may want, by name, as `kubeconfig`."),
+        may("tools", MapOf(&Of(&TOOL)), "Programs of the image's bundle that run on the host: `lab NAME ...`."),
     ],
 };
 
@@ -78,8 +79,8 @@ pub static NAMED_PROBE: Object = Object {
 };
 
 /// All mappings that are part of one of the above.
-pub static PARTS: [&Object; 10] =
-    [&DECLARATION, &NETWORK, &NODE, &STEP, &FILE, &PROBE, &PROBE_NAME, &OUTPUT, &CHAPTER, &EXPORT];
+pub static PARTS: [&Object; 11] =
+    [&DECLARATION, &NETWORK, &NODE, &STEP, &FILE, &PROBE, &PROBE_NAME, &OUTPUT, &CHAPTER, &EXPORT, &TOOL];
 
 static DECLARATION: Object = Object {
     id: "declaration",
@@ -237,5 +238,23 @@ static EXPORT: Object = Object {
     id: "export",
     what: "an export",
     about: "Where a file of the cluster is.",
-    keys: &[must("node", Text, "The node."), must("path", Like("^/", "an absolute path"), "The path there.")],
+    keys: &[
+        must("node", Text, "The node."),
+        must("path", Like("^/", "an absolute path"), "The path there."),
+        may(
+            "port",
+            Number(1, 65_535),
+            "A port of the node that the file speaks of. A port of 127.0.0.1 leads to it from the moment the node runs, and the file handed out says so.",
+        ),
+    ],
+};
+
+static TOOL: Object = Object {
+    id: "tool",
+    what: "a tool",
+    about: "A program of the bundle, run on the host and pointed at the lab by its environment.",
+    keys: &[
+        must("program", Like("^[^/]+/.+", "PART/FILE"), "Where it is in the bundle."),
+        may("env", MapOf(&Text), "Variables, and the export whose file each names."),
+    ],
 };

@@ -172,6 +172,7 @@ fn every_key_of_the_decoder_is_in_the_table_and_the_other_way_round() {
     found.insert("output", step("{run: x, outputs: {a: {zzz: 1}}}"));
     found.insert("chapter", lab("chapters: [{name: a, text: x, zzz: 1}]"));
     found.insert("export", lab("exports: {a: {zzz: 1}}"));
+    found.insert("tool", lab("tools: {a: {zzz: 1}}"));
     let mut problems = Problems::default();
     composite(&parse("zzz: 1").unwrap(), &mut problems);
     found.insert("composite", allowed(&problems));
