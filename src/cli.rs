@@ -1,9 +1,11 @@
 //! The command line.
 
 mod author;
+mod insight;
 mod node;
 
 pub use author::{Chapters, ExportAction, ExportVagrant, Init, Next, Render, Schema, SchemaOf, Validate, Values};
+pub use insight::{Check, Diff, Explain, Graph, Observe, Report, Subject};
 pub use node::{Copy, Dial, Forward, Kubeconfig, Logs, Ssh, SshConfig};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -62,6 +64,20 @@ pub enum Verb {
     Logs(Logs),
     /// Show what `up` would run, and why.
     Plan(Up),
+    /// Capture each node's links, routes, neighbours, FDB and rules, and keep them under a name.
+    #[command(after_help = "Examples:\n  lab observe\n  lab observe flannel-w1 --name broken\n  lab observe --list")]
+    Observe(Observe),
+    /// Show what changed between two observations, grouped by meaning, with who did it. Exit code 1 where it differs.
+    #[command(after_help = "Examples:\n  lab diff before after\n  lab diff after --node flannel-w1")]
+    Diff(Diff),
+    /// Prove how the network does what it does: a service, a way between pods, a route, what a node has.
+    Explain(Explain),
+    /// Hold the lab's expectations against what is there. Exit code 0 only when all hold.
+    Check(Check),
+    /// Draw the network as it was observed.
+    Graph(Graph),
+    /// Write one file with everything that was seen: topology, before and after, what changed, how services work.
+    Report(Report),
     /// Check a lab file and what it uses: all problems at once.
     #[command(after_help = "Examples:\n  lab validate\n  lab validate ./my-lab.yaml --set greeting=hi -f values.yaml")]
     Validate(Validate),
@@ -179,6 +195,9 @@ pub struct Destroy {
     /// Do not ask.
     #[arg(short, long)]
     pub force: bool,
+    /// Keep the lab's observations: `lab diff`, `explain --at`, `graph --at` and `report` still work.
+    #[arg(long)]
+    pub keep_notes: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -16,6 +16,7 @@ pub mod network;
 pub mod observe;
 pub mod paths;
 pub mod plan;
+pub mod report;
 pub mod seed;
 pub mod ssh;
 pub mod state;

@@ -1,5 +1,6 @@
 # What lab observes of a node's network. Read-only; runs as root in one exec, in any POSIX sh.
 # Each section: a begin line, the command's output, its errors, an end line with its exit status.
+# LAB_CLUSTER is the cluster's kubeconfig on the node that has one; LAB_CONNTRACK asks for tracked connections.
 LC_ALL=C
 PATH="$PATH:/usr/sbin:/sbin:/usr/local/sbin"
 export LC_ALL PATH
@@ -59,4 +60,12 @@ section 'text:ip route' ip route
 section 'text:ip neigh' ip neigh
 section 'text:bridge fdb' bridge fdb
 section 'text:iptables -t nat -S' iptables -t nat -S
+section 'text:uname -r' uname -r
+section 'text:iptables --version' iptables --version
+for program in kubelet containerd; do
+  command -v "$program" > /dev/null && section "text:$program --version" "$program" --version
+done
+[ -n "${LAB_CONNTRACK:-}" ] && section conntrack conntrack -L -o extended
+[ -n "${LAB_CLUSTER:-}" ] && section cluster env KUBECONFIG="$LAB_CLUSTER" \
+  kubectl get pods,services,endpointslices,nodes -A -o json --request-timeout=30s
 printf '%s done\n' "$mark"

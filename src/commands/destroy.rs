@@ -50,19 +50,32 @@ pub async fn destroy(args: cli::Destroy, paths: &Paths, reporter: &Reporter) -> 
     if let Some(first) = problems.into_iter().next() {
         return Err(first.hint(format!("the rest was removed; `lab destroy {name}` tries again")));
     }
-    for folder in [&run, &dir] {
-        match std::fs::remove_dir_all(folder) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(e).context(|| format!("remove {}", folder.display()));
+    remove_folder(&run)?;
+    let notes = dir.join("observations");
+    if args.keep_notes && notes.exists() {
+        let all = std::fs::read_dir(&dir).context(|| format!("read {}", dir.display()))?;
+        for path in all.flatten().map(|e| e.path()).filter(|p| *p != notes) {
+            if path.is_dir() {
+                remove_folder(&path)?
+            } else {
+                std::fs::remove_file(&path).context(|| format!("remove {}", path.display()))?
             }
-            _ => {}
         }
+    } else {
+        remove_folder(&dir)?;
     }
     drop(lock);
     // Empty folders above are left by nobody else; one in use stays.
     let _ = std::fs::remove_dir(&paths.run);
     let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(format!("{name}: destroyed ({}), in {}\n", nodes.join(", "), crate::ui::duration(millis)))
+}
+
+fn remove_folder(folder: &std::path::Path) -> Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context(|| format!("remove {}", folder.display())),
+        _ => Ok(()),
+    }
 }
 
 fn confirm(name: &str) -> Result<()> {

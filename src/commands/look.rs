@@ -8,7 +8,7 @@ use crate::embedded;
 use crate::error::Result;
 use crate::paths::Paths;
 use crate::state::journal::{Journal, What};
-use crate::state::record::{LabRecord, existing, place};
+use crate::state::record::{LabRecord, existing, place, with_notes_only};
 use crate::ui::table;
 use std::collections::BTreeMap;
 
@@ -63,6 +63,12 @@ pub fn list(paths: &Paths) -> Result<String> {
         if !rows.iter().any(|r| r[0] == name) {
             let title = LabRecord::load(paths, &name).ok().flatten().map_or("-".to_owned(), |r| r.lab.title);
             rows.push(vec![name, "exists".to_owned(), title]);
+        }
+    }
+    for name in with_notes_only(paths) {
+        match rows.iter_mut().find(|r| r[0] == name) {
+            Some(row) => row[1] = "notes".to_owned(),
+            None => rows.push(vec![name, "notes".to_owned(), "-".to_owned()]),
         }
     }
     Ok(table(&["LAB", "STATE", "TITLE"], &rows))

@@ -1,22 +1,30 @@
 //! One verb per file: wires rooms together, decides nothing.
 
 mod chapter;
+mod check;
 mod copy;
 mod destroy;
 mod dial;
+mod diff;
 mod drivers;
+mod explain;
 mod export;
 mod exports;
 mod follow;
 mod forward;
+mod graph;
 mod images;
 mod init;
 mod kubeconfig;
 mod logs;
 mod look;
+mod observe;
+mod observed;
+mod proof;
 mod reach;
 mod render;
 mod rendering;
+mod report;
 mod schema;
 mod ssh;
 mod ssh_config;
@@ -78,6 +86,12 @@ async fn verb(verb: Verb, lab: Option<&str>, paths: &Paths, reporter: &Reporter)
         Verb::Forward(args) => forward::forward(args, paths, reporter).await.map(|()| String::new().into()),
         Verb::Tool(words) => Err(tool::tool(&words, lab, paths).await?),
         Verb::Dial(args) => dial::dial(&args.node, &args.lab, paths).await.map(|()| String::new().into()),
+        Verb::Observe(args) => observe::observe(args, paths, reporter).await,
+        Verb::Diff(args) => diff::diff(args, paths, reporter).await,
+        Verb::Explain(args) => explain::explain(args, paths, reporter).await.map(Outcome::from),
+        Verb::Check(args) => check::check(args, paths, reporter).await,
+        Verb::Graph(args) => graph::graph(args, paths, reporter).await.map(Outcome::from),
+        Verb::Report(args) => report::report(args, paths).map(Outcome::from),
         Verb::Bundle { action } => {
             blocking(paths, reporter, |paths, reporter| match action {
                 BundleAction::Build { name } => {

@@ -35,14 +35,8 @@ pub fn summary(record: &LabRecord, paths: &Paths) -> Result<String> {
         out += &format!("\nWhat the network plugin added, from `before` to `after`:\n{}", diff::summary(&pairs));
         out += &format!("the captures: {}\n", dir.join("observations").display());
     }
-    let checks = dir.join("logs");
-    for node in &lab.nodes {
-        let proof = checks.join(format!("proof@{}.log", node.name));
-        if let Ok(text) = std::fs::read_to_string(proof) {
-            let lines: Vec<String> =
-                text.lines().filter_map(|l| l.strip_prefix("out| ")).map(|l| format!("  {l}\n")).collect();
-            out += &format!("\nProof, seen from {}:\n{}", node.name, lines.concat());
-        }
+    if let Some(checks) = super::proof::kept(record, paths) {
+        out += &format!("\n{checks}");
     }
     let first = lab.nodes.first().map_or("", |n| n.name.as_str());
     out += &format!("\nNext: lab ssh {first} | lab status {0} | lab destroy {0}\n", lab.name);

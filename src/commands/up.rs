@@ -1,7 +1,7 @@
 //! `lab up` and `lab plan`.
 
 use super::drivers::{AnyDriver, SshReach, choose, look_at_host, open};
-use super::{chapter, exports, images, which};
+use super::{chapter, exports, images, proof, which};
 use crate::cli;
 use crate::driver::fake::FakeReach;
 use crate::driver::{BaseImage, Driver, NodeSpec, NodeState};
@@ -57,11 +57,16 @@ pub async fn up(args: cli::Up, paths: &Paths, reporter: &Reporter) -> Result<Str
     exports::reserve(&mut record, paths)?;
     record.save(paths)?;
     let end = chapter.and_then(|n| record.lab.chapters.get(n)).map_or(usize::MAX, |c| c.end);
-    let summary = run(&record, &driver, end, paths, reporter).await?;
+    run(&record, &driver, end, paths, reporter).await?;
+    let whole = end >= record.lab.steps.len();
+    if whole {
+        proof::prove(&record, paths, reporter).await?;
+    }
     if let Some(number) = chapter {
         return chapter::finish(&record.lab, number, args.lang.as_deref(), &dir);
     }
     chapter::finish_all(&record.lab, &dir)?;
+    let summary = super::summary::summary(&record, paths)?;
     drop(lock);
     let seconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(format!("{summary}\n{} is up, in {}\n", record.lab.name, crate::ui::duration(seconds)))
@@ -191,7 +196,7 @@ async fn make_plan(
 }
 
 /// Runs the steps below this number.
-async fn run(record: &LabRecord, driver: &AnyDriver, end: usize, paths: &Paths, reporter: &Reporter) -> Result<String> {
+async fn run(record: &LabRecord, driver: &AnyDriver, end: usize, paths: &Paths, reporter: &Reporter) -> Result<()> {
     let lab = &record.lab;
     let dir = paths.lab(&lab.name);
     let journal = Journal::open(&dir.join("journal"))?;
@@ -205,21 +210,20 @@ async fn run(record: &LabRecord, driver: &AnyDriver, end: usize, paths: &Paths, 
         network::process::spawn(&run_dir, &segments).await?;
     }
     if tasks.iter().all(|t| t.verdict == Verdict::Done) {
-        return super::summary::summary(record, paths);
+        return Ok(());
     }
     let specs = specs(record, paths);
     let journal = Mutex::new(journal);
     match driver {
         AnyDriver::Fake(fake) => {
             let reach = FakeReach { nodes: dir.join("nodes") };
-            go(record, &tasks, &specs, fake, &reach, &dir, &journal, reporter).await?;
+            go(record, &tasks, &specs, fake, &reach, &dir, &journal, reporter).await
         }
         AnyDriver::Qemu(_) | AnyDriver::Container(_) => {
             let reach = SshReach { record, slowness: driver.facts().slowness };
-            go(record, &tasks, &specs, driver, &reach, &dir, &journal, reporter).await?;
+            go(record, &tasks, &specs, driver, &reach, &dir, &journal, reporter).await
         }
     }
-    super::summary::summary(record, paths)
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of the executor's context, which is made here")]

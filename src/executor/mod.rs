@@ -9,7 +9,9 @@ mod step;
 mod unit;
 
 pub use log::log_path;
-pub use observe::folder as observation;
+pub use observe::{folder as observation, keep as keep_observation, take as take_observation};
+pub use probe::bash;
+pub use scope::of_node as scope_of_node;
 pub use scope::{StepScope, of_step as scope_of};
 pub use unit::collect;
 
@@ -221,7 +223,7 @@ async fn steps<D: Driver, C: Reach>(
     }
     let work = async {
         if let Action::Observe { name } = &step.action {
-            observe::capture(name, &remotes, ctx.dir).await?;
+            observe::capture(ctx.lab, name, &remotes, ctx.dir).await?;
             return Ok(None);
         }
         let mut skipped = None;

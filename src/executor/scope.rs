@@ -18,11 +18,20 @@ pub struct StepScope {
 
 /// Values, inputs, `node`, `nodes`, `lab`, `driver`, `outputs`; inputs hide values of the same name.
 pub fn of_step(lab: &Lab, step: &Step, node: &str, facts: &Facts, tasks: &[Task], dir: &Path) -> StepScope {
-    let mut scope = scope::of(lab, &step.inputs, Some(node));
-    scope.insert("driver".into(), serde_json::to_value(facts).unwrap_or(Json::Null));
+    let mut scope = with_driver(scope::of(lab, &step.inputs, Some(node)), facts);
     let (outputs, secrets) = outputs_of(lab, step, node, tasks, dir);
     scope.insert("outputs".into(), json!(outputs));
     StepScope { scope, secrets }
+}
+
+/// What a script on a node can name that belongs to no step: values, `node`, `nodes`, `lab`, `driver`.
+pub fn of_node(lab: &Lab, node: &str, facts: &Facts) -> Scope {
+    with_driver(scope::of(lab, &BTreeMap::new(), Some(node)), facts)
+}
+
+fn with_driver(mut scope: Scope, facts: &Facts) -> Scope {
+    scope.insert("driver".into(), serde_json::to_value(facts).unwrap_or(Json::Null));
+    scope
 }
 
 /// What earlier steps left: siblings of a composite step by their short names. All secrets count, also those that this

@@ -2,6 +2,7 @@
 //! keeps its place.
 
 use super::chapter::{self, ChapterFile};
+use super::check::{self, CheckFile};
 use super::step_file::{StepFile, steps};
 use super::tool::{self, ToolFile};
 use crate::yaml::{MapReader, Node as Tree, Problem, Problems, Span};
@@ -32,6 +33,7 @@ pub struct LabFile {
     pub nodes: Vec<NodeFile>,
     pub steps: Vec<StepFile>,
     pub chapters: Vec<ChapterFile>,
+    pub checks: Vec<CheckFile>,
     pub exports: Vec<ExportFile>,
     pub tools: Vec<ToolFile>,
 }
@@ -85,13 +87,26 @@ pub fn decode(tree: &Tree, problems: &mut Problems) -> Option<LabFile> {
     let nodes: Vec<_> = nodes.collect();
     let steps = steps(map.items("steps", problems), problems);
     let chapters = chapter::decode(map.items("chapters", problems), problems);
+    let checks = check::decode(map.items("checks", problems), problems);
     let exports =
         map.entries("exports", problems).iter().filter_map(|(key, tree)| export(key_text(key), tree, problems));
     let exports: Vec<_> = exports.collect();
     let tools = map.entries("tools", problems).iter().filter_map(|(k, t)| tool::decode(key_text(k), t, problems));
     let tools: Vec<_> = tools.collect();
     map.finish(problems);
-    Some(LabFile { name: name?, title, image: image?, values, networks, nodes, steps, chapters, exports, tools })
+    Some(LabFile {
+        name: name?,
+        title,
+        image: image?,
+        values,
+        networks,
+        nodes,
+        steps,
+        chapters,
+        checks,
+        exports,
+        tools,
+    })
 }
 
 pub(super) fn key_text(key: &crate::yaml::Key) -> Text {

@@ -3,6 +3,7 @@
 
 mod action;
 mod chapter;
+pub mod check;
 mod expand;
 mod file;
 mod library;

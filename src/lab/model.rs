@@ -1,5 +1,6 @@
 //! A lab that cannot be wrong: everything resolved, checked and in its place. Made by `resolve`, read by everyone.
 
+use super::check::Check;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -25,6 +26,9 @@ pub struct Lab {
     /// In order; together they hold all steps. Empty where the lab file has none.
     #[serde(default)]
     pub chapters: Vec<Chapter>,
+    /// What the finished lab must look like.
+    #[serde(default)]
+    pub checks: Vec<Check>,
     /// Files of the cluster that verbs may want, by name ("kubeconfig").
     pub exports: BTreeMap<String, Export>,
     /// Programs that run on the host and find the lab by its exports, by the verb that runs them.

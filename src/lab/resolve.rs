@@ -117,6 +117,7 @@ fn lab(file: &LabFile, sources: &Sources, beside: &Beside, problems: &mut Proble
         steps: Vec::new(),
         chapters: Vec::new(),
         tools: tool::resolve(&file.tools, &exports, problems),
+        checks: Vec::new(),
         exports,
     };
     if library.find(&format!("images/{}.yaml", lab.image)).is_none() {
@@ -129,6 +130,7 @@ fn lab(file: &LabFile, sources: &Sources, beside: &Beside, problems: &mut Proble
     }
     lab.steps = expand(&file.steps, &lab, library, problems, findings);
     lab.chapters = super::chapter::resolve(&file.chapters, &lab, library, problems, findings);
+    lab.checks = super::check::resolve(&file.checks, &lab, problems);
     lab
 }
 

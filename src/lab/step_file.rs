@@ -227,7 +227,8 @@ fn probe_body(map: &mut MapReader<'_>, problems: &mut Problems) -> Option<ProbeB
     Some(ProbeBody { description: description?, hint, run: run?, every, timeout })
 }
 
-fn pairs<'a>(map: &mut MapReader<'a>, key: &'a str, problems: &mut Problems) -> Vec<(Text, Text)> {
+/// `with:` of a step, `labels:` of a check.
+pub(super) fn pairs<'a>(map: &mut MapReader<'a>, key: &'a str, problems: &mut Problems) -> Vec<(Text, Text)> {
     let mut all = Vec::new();
     for (name, node) in map.entries(key, problems) {
         let name = At { value: name.text.clone(), span: name.span };

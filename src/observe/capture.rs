@@ -1,8 +1,11 @@
 //! The script that captures a node, and the reading of what it wrote.
 
-use super::iproute;
+use super::cluster::Cluster;
 use super::observation::{Note, Observation, RawLine};
+use super::paint::harmless;
 use super::rules::Ruleset;
+use super::{conntrack, iproute};
+use crate::template::quote;
 use serde_json::Value;
 
 /// Starts every line that is the script's own.
@@ -11,9 +14,30 @@ const MARK: &str = "@@lab-observe-b3f1c6d07a92@@ ";
 /// Sections whose failure is ordinary: the node may do without.
 const OPTIONAL: [&str; 4] = ["rules6", "nft", "ipvs", "hostname"];
 
+/// What is wanted of a node beside its network.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// The cluster's own objects, by this kubeconfig on the node.
+    pub cluster: Option<String>,
+    /// The connections that the kernel tracks.
+    pub connections: bool,
+}
+
 /// The script: POSIX sh, run as root on the node in one exec. Its output goes to [`parse`].
 pub fn script() -> &'static str {
     include_str!("capture.sh")
+}
+
+/// The one command that captures a node.
+pub fn command(wanted: &Wanted) -> String {
+    let mut command = String::new();
+    if let Some(path) = &wanted.cluster {
+        command += &format!("LAB_CLUSTER={} ", quote(path));
+    }
+    if wanted.connections {
+        command += "LAB_CONNTRACK=1 ";
+    }
+    command + &format!("sh -c {}", quote(script()))
 }
 
 /// A part of the script's output.
@@ -30,7 +54,11 @@ struct Section<'a> {
 /// `raw`.
 pub fn parse(node: &str, text: &str) -> Observation {
     let mut seen = Observation { node: node.to_string(), ..Observation::default() };
-    let (sections, strays, complete) = split(text);
+    let text = harmless(text);
+    if text.matches('\u{fffd}').count() > 0 && matches!(text, std::borrow::Cow::Owned(_)) {
+        note(&mut seen, "", "control characters were replaced".to_string());
+    }
+    let (sections, strays, complete) = split(&text);
     seen.raw.extend(strays.into_iter().map(|text| RawLine { section: String::new(), text: text.to_string() }));
     for section in &sections {
         if section.status != Some(0) {
@@ -38,7 +66,8 @@ pub fn parse(node: &str, text: &str) -> Observation {
             if !OPTIONAL.contains(&section.name) {
                 note(&mut seen, section.name, failure(section));
             }
-        } else {
+        } else if section.name != "conntrack" {
+            // conntrack counts its lines there.
             for error in &section.errors {
                 note(&mut seen, section.name, error.to_string());
             }
@@ -120,7 +149,21 @@ fn read(seen: &mut Observation, section: &Section) {
             let server = |l: &&str| ["TCP ", "UDP ", "SCTP ", "FWM "].iter().any(|p| l.starts_with(p));
             seen.ipvs_services = body.lines().filter(server).map(String::from).collect();
         }
-        "hostname" => {}
+        "conntrack" => {
+            let (connections, unread) = conntrack::parse(body);
+            let raw = |text| RawLine { section: section.name.to_string(), text };
+            seen.raw.extend(unread.into_iter().map(raw));
+            seen.connections = connections;
+        }
+        "cluster" if section.status == Some(0) => match Cluster::parse(body) {
+            Ok(cluster) => seen.cluster = Some(cluster),
+            Err(error) => {
+                seen.failed.insert(section.name.to_string(), -1);
+                note(seen, section.name, error.why);
+            }
+        },
+        // What the client says of its failure stands in its errors.
+        "hostname" | "cluster" => {}
         name => match name.split_once(':') {
             Some(("file", path)) if section.status == Some(0) => {
                 seen.files.insert(path.to_string(), body.to_string());

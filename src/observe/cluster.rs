@@ -1,9 +1,11 @@
 //! The cluster's own objects: a typed reading of `kubectl get pods,services,endpointslices,nodes -A -o json`.
 
 use super::chain_name;
+use super::paint::harmless;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// What Kubernetes says there should be.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -22,6 +24,8 @@ pub struct Cluster {
 #[serde(default)]
 pub struct Node {
     pub name: String,
+    /// Whether its condition `Ready` holds.
+    pub ready: bool,
     pub internal_ips: Vec<String>,
     pub pod_cidrs: Vec<String>,
 }
@@ -38,6 +42,9 @@ pub struct Pod {
     pub host_network: bool,
     /// `Running`, `Pending`, `Succeeded`.
     pub phase: String,
+    /// Whether its condition `Ready` holds.
+    pub ready: bool,
+    pub labels: BTreeMap<String, String>,
 }
 
 /// A service.
@@ -186,7 +193,7 @@ fn at<'a>(value: &'a Value, path: &[&str]) -> &'a Value {
 
 fn text_at(value: &Value, path: &[&str]) -> String {
     match at(value, path) {
-        Value::String(s) => s.clone(),
+        Value::String(s) => harmless(s).into_owned(),
         Value::Number(n) => n.to_string(),
         _ => String::new(),
     }
@@ -197,7 +204,7 @@ fn list_at<'a>(value: &'a Value, path: &[&str]) -> &'a [Value] {
 }
 
 fn texts_at(value: &Value, path: &[&str]) -> Vec<String> {
-    list_at(value, path).iter().filter_map(|v| v.as_str().map(String::from)).collect()
+    list_at(value, path).iter().filter_map(|v| v.as_str().map(|s| harmless(s).into_owned())).collect()
 }
 
 /// A list, or where it is absent the single older field.
@@ -214,6 +221,7 @@ fn node(item: &Value) -> Node {
     let internal = addresses.filter(|a| text_at(a, &["type"]) == "InternalIP");
     Node {
         name: text_at(item, &["metadata", "name"]),
+        ready: is_ready(item),
         internal_ips: internal.map(|a| text_at(a, &["address"])).collect(),
         pod_cidrs: texts_or(item, &["spec", "podCIDRs"], &["spec", "podCIDR"]),
     }
@@ -235,7 +243,19 @@ fn pod(item: &Value) -> Pod {
         ips,
         host_network: at(item, &["spec", "hostNetwork"]).as_bool().unwrap_or(false),
         phase: text_at(item, &["status", "phase"]),
+        ready: is_ready(item),
+        labels: labels(item),
     }
+}
+
+fn is_ready(item: &Value) -> bool {
+    let holds = |c: &Value| text_at(c, &["type"]) == "Ready" && text_at(c, &["status"]) == "True";
+    list_at(item, &["status", "conditions"]).iter().any(holds)
+}
+
+fn labels(item: &Value) -> BTreeMap<String, String> {
+    let labels = at(item, &["metadata", "labels"]).as_object().into_iter().flatten();
+    labels.map(|(k, v)| (harmless(k).into_owned(), text_at(v, &[]))).collect()
 }
 
 fn port(value: &Value) -> ServicePort {

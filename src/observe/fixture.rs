@@ -29,7 +29,7 @@ macro_rules! files {
 }
 
 /// The capture's output for a node, as the script would have written it.
-pub(super) fn captured(node: &str) -> String {
+pub(crate) fn captured(node: &str) -> String {
     let files = match node {
         "flannel-ctr" => files!("flannel-ctr"),
         "flannel-w1" => files!("flannel-w1"),
@@ -39,25 +39,25 @@ pub(super) fn captured(node: &str) -> String {
 }
 
 /// Sections with their delimiters.
-pub(super) fn wrap(sections: &[(&str, &str)]) -> String {
+pub(crate) fn wrap(sections: &[(&str, &str)]) -> String {
     let mark = "@@lab-observe-b3f1c6d07a92@@";
     let section = |(name, body): &(&str, &str)| format!("{mark} begin {name}\n{body}\n{mark} end {name} 0\n");
     sections.iter().map(section).collect::<String>() + mark + " done\n"
 }
 
 /// A node of the lab, after flannel and the sample.
-pub(super) fn after(node: &str) -> Observation {
+pub(crate) fn after(node: &str) -> Observation {
     capture::parse(node, &captured(node))
 }
 
 /// All nodes, after flannel and the sample.
-pub(super) fn nodes() -> Vec<Observation> {
+pub(crate) fn nodes() -> Vec<Observation> {
     ["flannel-ctr", "flannel-w1", "flannel-w2"].map(after).to_vec()
 }
 
 /// The same node as it was before flannel: kube-proxy's rules for the API server only. Derived from [`after`], since
 /// kube-proxy had not yet written when the lab was captured.
-pub(super) fn before(node: &str) -> Observation {
+pub(crate) fn before(node: &str) -> Observation {
     let mut seen = after(node);
     let of_cni = |dev: &str| dev == "cni0" || dev.starts_with("flannel") || dev.starts_with("veth");
     seen.links.retain(|l| !of_cni(&l.name));
@@ -78,6 +78,31 @@ pub(super) fn before(node: &str) -> Observation {
 }
 
 /// The cluster's objects.
-pub(super) fn cluster() -> Cluster {
+pub(crate) fn cluster() -> Cluster {
     Cluster::parse(include_str!("../../tests/fixtures/flannel/cluster.json")).expect("the fixture is JSON")
+}
+
+macro_rules! moment {
+    ($name:literal) => {
+        [
+            include_str!(concat!("../../tests/fixtures/moments/", $name, "/flannel-ctr.txt")),
+            include_str!(concat!("../../tests/fixtures/moments/", $name, "/flannel-w1.txt")),
+            include_str!(concat!("../../tests/fixtures/moments/", $name, "/flannel-w2.txt")),
+        ]
+    };
+}
+
+/// What the three nodes said at a moment of the lesson: `before`, `after`, `sample`.
+pub(crate) fn moment_texts(name: &str) -> [&'static str; 3] {
+    match name {
+        "before" => moment!("before"),
+        "after" => moment!("after"),
+        _ => moment!("sample"),
+    }
+}
+
+/// The nodes at a moment of the lesson.
+pub(crate) fn moment(name: &str) -> Vec<Observation> {
+    let names = ["flannel-ctr", "flannel-w1", "flannel-w2"];
+    names.iter().zip(moment_texts(name)).map(|(node, text)| capture::parse(node, text)).collect()
 }

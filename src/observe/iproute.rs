@@ -1,6 +1,7 @@
 //! JSON of `ip -j` and `bridge -j`, read tolerantly: a field that is absent or of another type counts as absent.
 
 use super::observation::{Address, FdbEntry, Link, Neighbour, Nexthop, PolicyRule, Route, Vxlan};
+use super::paint::harmless;
 use serde_json::Value;
 
 /// The elements of a list, each read by `read`. The second part holds elements that could not be read.
@@ -26,7 +27,7 @@ pub(super) fn list<T>(text: &str, read: impl Fn(&Value) -> Vec<T>) -> Result<(Ve
 
 fn text(value: &Value, key: &str) -> Option<String> {
     match value.get(key)? {
-        Value::String(s) => Some(s.clone()),
+        Value::String(s) => Some(harmless(s).into_owned()),
         Value::Number(n) => Some(n.to_string()),
         _ => None,
     }
@@ -42,7 +43,7 @@ fn truth(value: &Value, key: &str) -> bool {
 
 fn texts(value: &Value, key: &str) -> Vec<String> {
     let items = value.get(key).and_then(Value::as_array);
-    items.into_iter().flatten().filter_map(|v| v.as_str().map(str::to_string)).collect()
+    items.into_iter().flatten().filter_map(|v| v.as_str().map(|s| harmless(s).into_owned())).collect()
 }
 
 /// Reads one element of `ip -j -d link`.

@@ -2,7 +2,9 @@
 
 pub mod capture;
 pub mod chain_name;
+pub mod check;
 pub mod cluster;
+pub mod conntrack;
 pub mod diff;
 pub mod explain;
 pub mod fact;
@@ -11,9 +13,14 @@ pub mod observation;
 pub mod owner;
 mod paint;
 pub mod rules;
+pub mod versions;
 
 pub use cluster::Cluster;
+pub use explain::in_network;
 pub use observation::Observation;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
+
+#[cfg(test)]
+mod moments_tests;

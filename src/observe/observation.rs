@@ -1,5 +1,7 @@
 //! An observation: what one node's network looked like at one instant, typed.
 
+use super::cluster::Cluster;
+use super::conntrack::Connection;
 use super::rules::Ruleset;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,6 +33,12 @@ pub struct Observation {
     pub nft_tables: Vec<String>,
     /// Lines of /proc/net/ip_vs that name a virtual server.
     pub ipvs_services: Vec<String>,
+    /// Connections that the kernel tracks; captured only where asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub connections: Vec<Connection>,
+    /// The cluster's own objects, where this node could ask for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<Cluster>,
     /// Files by path.
     pub files: BTreeMap<String, String>,
     /// What a person would have seen, by command; for showing.
@@ -59,6 +67,8 @@ impl Default for Observation {
             sysctls: BTreeMap::new(),
             nft_tables: Vec::new(),
             ipvs_services: Vec::new(),
+            connections: Vec::new(),
+            cluster: None,
             files: BTreeMap::new(),
             texts: BTreeMap::new(),
             failed: BTreeMap::new(),

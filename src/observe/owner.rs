@@ -209,6 +209,9 @@ pub fn of_setting(key: &str) -> Owner {
     if key == "net.ipv4.ip_forward" || key.starts_with("net.bridge.bridge-nf-call-") {
         return Owner::new(Component::Node, "Kubernetes needs it, and kubeadm checks it; the node's image sets it");
     }
+    if key.starts_with("net.ipv4.conf.") && !key.starts_with("net.ipv4.conf.all.") {
+        return Owner::new(Component::Kernel, "each link has its own, from the defaults unless somebody sets it");
+    }
     Owner::new(Component::Unknown, "a setting does not tell who set it; most are the kernel's defaults")
 }
 

@@ -29,6 +29,14 @@ impl Exit {
     pub fn ok(self) -> bool {
         self == Self::Code(0)
     }
+
+    /// For people: "exit code 3".
+    pub fn in_words(self) -> String {
+        match self {
+            Self::Code(code) => format!("exit code {code}"),
+            Self::Unknown => "it ended without an exit code".to_owned(),
+        }
+    }
 }
 
 /// Takes output as it comes.

@@ -66,11 +66,25 @@ pub fn place(paths: &Paths, lab: &str, node: &str) -> Place {
 
 /// The labs that have state here, by their folders.
 pub fn existing(paths: &Paths) -> Vec<String> {
+    folders(paths).into_iter().filter(|name| !has_only_notes(paths, name)).collect()
+}
+
+/// The labs that were destroyed and of which only observations are kept.
+pub fn with_notes_only(paths: &Paths) -> Vec<String> {
+    folders(paths).into_iter().filter(|name| has_only_notes(paths, name)).collect()
+}
+
+fn folders(paths: &Paths) -> Vec<String> {
     let entries = std::fs::read_dir(&paths.state).into_iter().flatten().flatten();
     let mut all: Vec<String> =
         entries.filter(|e| e.path().is_dir()).filter_map(|e| e.file_name().into_string().ok()).collect();
     all.sort();
     all
+}
+
+fn has_only_notes(paths: &Paths, lab: &str) -> bool {
+    let names = std::fs::read_dir(paths.lab(lab)).into_iter().flatten().flatten().map(|e| e.file_name());
+    names.collect::<Vec<_>>() == ["observations"]
 }
 
 /// The nodes of a lab by their folders: what `destroy` goes by when the record is damaged.

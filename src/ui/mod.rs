@@ -14,7 +14,7 @@ use crate::event::{Event, Reporter};
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Instant;
-use style::Style;
+use style::{Colour, Style};
 
 /// Prints events as they come.
 pub struct Ui {
@@ -64,6 +64,42 @@ impl Ui {
             terminal.finish();
         }
     }
+}
+
+/// Whether facts on stdout are coloured, as the environment says.
+pub fn stdout_is_coloured() -> bool {
+    let terminal = std::io::stdout().is_terminal();
+    Style::decide(Choice::Auto, terminal, |name| std::env::var_os(name)).is_coloured()
+}
+
+/// Columns of the terminal that facts go to; 120 where it is none.
+pub fn stdout_columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout());
+    size.ok().map(|s| usize::from(s.ws_col)).filter(|c| *c > 0).unwrap_or(120)
+}
+
+/// Foreign text, each line without what could move the cursor or recolour the screen.
+pub fn harmless(text: &str) -> String {
+    text.lines().map(|l| style::printable(l) + "\n").collect()
+}
+
+/// "PASS" or "FAIL", coloured where that is wanted.
+pub fn verdict(passed: bool, coloured: bool) -> String {
+    let choice = if coloured { Choice::Always } else { Choice::Never };
+    let style = Style::decide(choice, false, |_| None);
+    if passed { style.paint(Colour::Good, "PASS") } else { style.paint(Colour::Bad, "FAIL") }
+}
+
+/// How long ago, for people: "12s ago", "3h ago".
+pub fn ago(time: std::time::SystemTime) -> String {
+    let seconds = time.elapsed().map_or(0, |d| d.as_secs());
+    let (number, unit) = match seconds {
+        0..60 => (seconds, "s"),
+        60..3600 => (seconds / 60, "m"),
+        3600..86_400 => (seconds / 3600, "h"),
+        _ => (seconds / 86_400, "d"),
+    };
+    format!("{number}{unit} ago")
 }
 
 /// Seconds for people: "3.2s", "2m05s".

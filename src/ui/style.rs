@@ -45,6 +45,11 @@ impl Style {
         Self { coloured }
     }
 
+    /// Whether anything is coloured.
+    pub fn is_coloured(self) -> bool {
+        self.coloured
+    }
+
     /// The text in this colour, or as it is.
     pub fn paint(self, colour: Colour, text: &str) -> String {
         let code = match colour {

@@ -9,5 +9,6 @@ mod bad_input;
 mod chapters;
 mod docs;
 mod export;
+mod insight;
 mod node_verbs;
 mod resume;

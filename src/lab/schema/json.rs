@@ -91,6 +91,7 @@ fn rules(id: &str) -> Json {
         }
         "file" => json!({"oneOf": only_one(&["from", "content"])}),
         "chapter" => json!({"oneOf": only_one(&["from", "text"])}),
+        "check" => json!({"oneOf": only_one(&["link", "route", "chain", "pods", "service", "run"])}),
         _ => Json::Null,
     }
 }

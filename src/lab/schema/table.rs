@@ -46,6 +46,11 @@ pub static LAB: Object = Object {
             ListOf(&CHAPTER),
             "The steps in groups, each with a text: `lab up --chapters` stops at the end of each.",
         ),
+        may(
+            "checks",
+            ListOf(&CHECK),
+            "What the finished lab must look like: `up` ends with them, `lab check` holds them again.",
+        ),
         may("exports", MapOf(&Of(&EXPORT)), "Files of the cluster that verbs may want, by name, as `kubeconfig`."),
         may("tools", MapOf(&Of(&TOOL)), "Programs of the image's bundle that run on the host: `lab NAME ...`."),
     ],
@@ -79,8 +84,25 @@ pub static NAMED_PROBE: Object = Object {
 };
 
 /// All mappings that are part of one of the above.
-pub static PARTS: [&Object; 11] =
-    [&DECLARATION, &NETWORK, &NODE, &STEP, &FILE, &PROBE, &PROBE_NAME, &OUTPUT, &CHAPTER, &EXPORT, &TOOL];
+pub static PARTS: [&Object; 17] = [
+    &DECLARATION,
+    &NETWORK,
+    &NODE,
+    &STEP,
+    &FILE,
+    &PROBE,
+    &PROBE_NAME,
+    &OUTPUT,
+    &CHAPTER,
+    &EXPORT,
+    &TOOL,
+    &CHECK,
+    &CHECK_LINK,
+    &CHECK_ROUTE,
+    &CHECK_CHAIN,
+    &CHECK_PODS,
+    &CHECK_SERVICE,
+];
 
 static DECLARATION: Object = Object {
     id: "declaration",
@@ -256,5 +278,82 @@ static TOOL: Object = Object {
     keys: &[
         must("program", Like("^[^/]+/.+", "PART/FILE"), "Where it is in the bundle."),
         may("env", MapOf(&Text), "Variables, and the export whose file each names."),
+    ],
+};
+
+static CHECK: Object = Object {
+    id: "check",
+    what: "a check",
+    about: "Exactly one of `link`, `route`, `chain`, `pods`, `service`, `run`. Texts are templates: they can name values and \
+            `nodes`.",
+    keys: &[
+        must("name", Text, "What holds, as a sentence: `webpod runs on two nodes`."),
+        may("on", Texts, "The nodes that it must hold on; all where it does not say."),
+        may("hint", Text, "What to look at when it does not hold."),
+        may("link", Of(&CHECK_LINK), "The node has such a link."),
+        may("route", Of(&CHECK_ROUTE), "The node has such routes, in any table."),
+        may("chain", Of(&CHECK_CHAIN), "The node has such a chain of iptables."),
+        may("pods", Of(&CHECK_PODS), "Such pods are Ready."),
+        may(
+            "service",
+            Of(&CHECK_SERVICE),
+            "Connections to a service reach all its endpoints, and its chain names are proved.",
+        ),
+        may("run", Text, "A script for bash succeeds, at once; what it prints is the evidence."),
+        may("timeout", SPAN, "How long the script may take; 60s where it does not say. Longer on slow nodes."),
+    ],
+};
+
+static CHECK_LINK: Object = Object {
+    id: "link",
+    what: "an expected link",
+    about: "A link of a node.",
+    keys: &[
+        must("name", Text, "As `flannel.1`."),
+        may("kind", Text, "As `vxlan`, `bridge`, `veth`."),
+        may("mtu", Text, "In bytes."),
+    ],
+};
+
+static CHECK_ROUTE: Object = Object {
+    id: "route",
+    what: "expected routes",
+    about: "Routes of a node; at least one of the first four says which.",
+    keys: &[
+        may("to", Text, "The destination as `ip route` writes it: `default`, `10.244.1.0/24`."),
+        may("within", Text, "A network that the destination is a part of."),
+        may("via", Text, "The gateway."),
+        may("dev", Text, "The link."),
+        may("count", Text, "Exactly so many; at least one where it does not say."),
+    ],
+};
+
+static CHECK_CHAIN: Object = Object {
+    id: "chain",
+    what: "an expected chain",
+    about: "A chain of iptables.",
+    keys: &[must("table", Text, "As `nat`, `filter`."), must("name", Text, "As `KUBE-SERVICES`.")],
+};
+
+static CHECK_PODS: Object = Object {
+    id: "pods",
+    what: "expected pods",
+    about: "Pods by their labels.",
+    keys: &[
+        may("namespace", Text, "`default` where it does not say."),
+        may("labels", MapOf(&Either(&[Text, Nothing])), "Labels that they have."),
+        may("ready", Text, "At least so many are Ready; 1 where it does not say."),
+        may("nodes", Text, "On at least so many different nodes; 1 where it does not say."),
+        may("node", Text, "All of them on this node."),
+    ],
+};
+
+static CHECK_SERVICE: Object = Object {
+    id: "service",
+    what: "an expected service",
+    about: "A service that answers from all its endpoints.",
+    keys: &[
+        must("name", Text, "NAMESPACE/NAME."),
+        may("requests", Text, "So many connections to each port, from a pod; 20 where it does not say."),
     ],
 };

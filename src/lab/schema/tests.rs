@@ -173,6 +173,11 @@ fn every_key_of_the_decoder_is_in_the_table_and_the_other_way_round() {
     found.insert("chapter", lab("chapters: [{name: a, text: x, zzz: 1}]"));
     found.insert("export", lab("exports: {a: {zzz: 1}}"));
     found.insert("tool", lab("tools: {a: {zzz: 1}}"));
+    let check = |text: &str| lab(&format!("checks: [{{name: a, {text}}}]"));
+    found.insert("check", check("run: x, zzz: 1"));
+    for kind in ["link", "route", "chain", "pods", "service"] {
+        found.insert(kind, check(&format!("{kind}: {{zzz: 1}}")));
+    }
     let mut problems = Problems::default();
     composite(&parse("zzz: 1").unwrap(), &mut problems);
     found.insert("composite", allowed(&problems));

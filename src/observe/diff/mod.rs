@@ -6,7 +6,7 @@ mod render;
 mod summary;
 
 pub use ignore::{IgnoredRule, ignored_rules};
-pub use render::{Options, markdown, text};
+pub use render::{Options, Part, markdown, parts, remarks, text};
 pub use summary::summary;
 
 use super::fact::{Fact, Subject};

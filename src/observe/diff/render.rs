@@ -1,6 +1,6 @@
 //! A diff as text for a terminal and as markdown for a note.
 
-use super::super::fact::Fact;
+use super::super::fact::{Fact, Subject};
 use super::super::owner::Component;
 use super::super::paint::{Ink, count, paint};
 use super::{Change, Diff, Group, Kind};
@@ -40,6 +40,40 @@ impl Kind {
     }
 }
 
+/// A group of changes as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// `+`, `-` or `~`.
+    pub sign: &'static str,
+    pub subject: Subject,
+    /// Who and why, with lines that start with `+`, `-` or `!`.
+    pub reasons: Vec<(String, Vec<String>)>,
+}
+
+/// The groups that are shown.
+pub fn parts(diff: &Diff, options: &Options) -> Vec<Part> {
+    let shown = diff.only(|c| !options.folded.contains(&c));
+    let part = |group: &Group| {
+        let line = |(kind, line): (Kind, String)| {
+            // A diff block knows no third colour: what changed is what went and what came.
+            format!("{} {line}", if kind == Kind::Changed { "!" } else { kind.sign() })
+        };
+        let reason =
+            |(why, changes): (String, Vec<&Change>)| (why, changes.into_iter().flat_map(lines).map(line).collect());
+        Part {
+            sign: group.kind.sign(),
+            subject: group.subject.clone(),
+            reasons: by_owner(group).into_iter().map(reason).collect(),
+        }
+    };
+    shown.groups.iter().map(part).collect()
+}
+
+/// What stands below a diff: changes that are only counted, and notes.
+pub fn remarks(diff: &Diff, options: &Options) -> Vec<String> {
+    folded(diff, options).into_iter().chain(diff.notes.iter().map(|n| format!("note: {n}"))).collect()
+}
+
 /// The diff as lines for people.
 pub fn text(diff: &Diff, options: &Options) -> String {
     let shown = diff.only(|c| !options.folded.contains(&c));
@@ -60,7 +94,7 @@ pub fn text(diff: &Diff, options: &Options) -> String {
             }
         }
     }
-    for line in folded(diff, options).into_iter().chain(diff.notes.iter().map(|n| format!("note: {n}"))) {
+    for line in remarks(diff, options) {
         out += &format!("  {}\n", paint(options.colour, Ink::Faint, &line));
     }
     out
@@ -68,24 +102,17 @@ pub fn text(diff: &Diff, options: &Options) -> String {
 
 /// The diff as markdown: a heading, a paragraph and a diff block per group.
 pub fn markdown(diff: &Diff, options: &Options) -> String {
-    let shown = diff.only(|c| !options.folded.contains(&c));
     let mut out = format!("## {}\n\n", diff.node);
     if diff.is_empty() {
         out += "Nothing changed.\n\n";
     }
-    for group in &shown.groups {
-        out += &format!("### {} {}\n\n", group.kind.sign(), escape(&group.subject.title()));
-        for (why, changes) in by_owner(group) {
-            out += &format!("{}\n\n```diff\n", escape(&why));
-            for (kind, line) in changes.into_iter().flat_map(lines) {
-                // A diff block knows no third colour: what changed is what went and what came.
-                let sign = if kind == Kind::Changed { "!" } else { kind.sign() };
-                out += &format!("{sign} {line}\n");
-            }
-            out += "```\n\n";
+    for part in parts(diff, options) {
+        out += &format!("### {} {}\n\n", part.sign, escape(&part.subject.title()));
+        for (why, lines) in part.reasons {
+            out += &format!("{}\n\n```diff\n{}\n```\n\n", escape(&why), lines.join("\n"));
         }
     }
-    for line in folded(diff, options).into_iter().chain(diff.notes.iter().map(|n| format!("note: {n}"))) {
+    for line in remarks(diff, options) {
         out += &format!("*{}*\n\n", escape(&line));
     }
     out

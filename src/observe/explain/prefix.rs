@@ -37,6 +37,12 @@ impl Prefix {
     }
 }
 
+/// Whether a route's destination is a part of the network, the network itself included.
+pub fn in_network(destination: &str, network: &str) -> bool {
+    let (Some(part), Some(whole)) = (Prefix::parse(destination), Prefix::parse(network)) else { return false };
+    part.length >= whole.length && whole.contains(part.address)
+}
+
 /// The length of a dotted mask; none when its ones have gaps.
 fn mask_length(mask: &str) -> Option<u8> {
     let bits = mask.parse::<std::net::Ipv4Addr>().ok()?.to_bits();
@@ -72,6 +78,15 @@ mod tests {
 
     fn has(prefix: &str, address: &str) -> bool {
         Prefix::parse(prefix).unwrap().contains(address.parse().unwrap())
+    }
+
+    #[test]
+    fn parts_of_a_network() {
+        assert!(in_network("10.244.1.0/24", "10.244.0.0/16") && in_network("10.244.0.0/16", "10.244.0.0/16"));
+        assert!(in_network("10.244.1.7", "10.244.0.0/16"));
+        for outside in ["10.0.0.0/8", "10.245.0.0/24", "default", "fd00::/64"] {
+            assert!(!in_network(outside, "10.244.0.0/16"), "{outside}");
+        }
     }
 
     #[test]

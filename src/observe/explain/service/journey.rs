@@ -41,6 +41,12 @@ pub struct Outcome {
     pub legs: Legs,
 }
 
+/// The part of a journey's connections that an endpoint gets, of 1.
+pub fn share_of(journey: &Journey, endpoint: &str) -> f64 {
+    let gets = |o: &&Outcome| matches!(&o.verdict, Verdict::Dnat { to } if to == endpoint);
+    journey.outcomes.iter().filter(gets).map(|o| o.share).sum()
+}
+
 /// An observation with its rules sorted for walking.
 pub(in super::super) struct Sight<'a> {
     pub seen: &'a Observation,

@@ -5,7 +5,7 @@ mod limits;
 mod proof;
 mod render;
 
-pub use journey::{Journey, Outcome};
+pub use journey::{Journey, Outcome, share_of};
 pub(super) use journey::{Sight, source_rules};
 pub use proof::Proof;
 
