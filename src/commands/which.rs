@@ -113,11 +113,12 @@ impl Given {
 }
 
 fn read(name: &str, text: &str, beside: Option<&Path>, mut given: Given, paths: &Paths) -> Result<Lab> {
-    // A folder `templates` beside the lab file comes before the one in the binary.
+    // A folder `templates` beside the lab file comes before the one in the binary, but for images: they are built from
+    // the binary's recipes.
     let own = beside.map(|dir| dir.join("templates"));
     let library = |path: &str| {
-        let file = own.as_ref().map(|dir| dir.join(path)).filter(|p| p.is_file());
-        let found = file.and_then(|p| Some((p.display().to_string(), std::fs::read_to_string(p).ok()?)));
+        let file = own.as_ref().filter(|_| !path.starts_with("images/")).map(|dir| dir.join(path));
+        let found = file.filter(|p| p.is_file()).and_then(|p| Some((shown(&p), std::fs::read_to_string(p).ok()?)));
         found.or_else(|| embedded::template(path))
     };
     given.beside.templates = embedded::template_paths();
@@ -130,13 +131,21 @@ fn read(name: &str, text: &str, beside: Option<&Path>, mut given: Given, paths: 
     resolve_with(&Sources { name, text, library: &library, set: &given.set }, &given.beside)
 }
 
+/// A path as one would type it from here.
+fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().and_then(|dir| dir.canonicalize()).ok();
+    here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).display().to_string()
+}
+
 /// The paths of all files below a folder, as seen from its root.
 fn below(root: &Path, dir: &Path, found: &mut Vec<String>) {
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
         if entry.file_type().is_ok_and(|t| t.is_dir()) {
             below(root, &path, found);
-        } else if let Some(path) = path.strip_prefix(root).ok().and_then(Path::to_str) {
+        } else if let Some(path) = path.strip_prefix(root).ok().and_then(Path::to_str)
+            && !path.starts_with("images/")
+        {
             found.push(path.to_owned());
         }
     }

@@ -114,7 +114,15 @@ pub(super) fn of_lab(
             let problem = Problem::new(Span::default(), message);
             problems.add(help.map_or(problem.clone(), |help| problem.help(help)));
         }
-        given.insert(name.clone(), at(value));
+        match read(declared, &at(name), &at(value), nodes) {
+            Err(problem) if known.contains(&name.as_str()) => {
+                problems.add(Problem::new(Span::default(), format!("--set {}", problem.message)));
+                refused.insert(name.clone());
+            }
+            _ => {
+                given.insert(name.clone(), at(value));
+            }
+        }
     }
     good.retain(|d| given.contains_key(&d.name.value) || !refused.contains(&d.name.value));
     let texts = given.iter().map(|(name, text)| (name.clone(), text.value.clone())).collect();
@@ -127,12 +135,14 @@ pub(super) fn of_lab(
 /// What is missing was a problem already; templates that name it are none.
 pub(super) fn stand_in(declared: &[Declared], all: &mut BTreeMap<String, Json>) {
     for item in declared {
-        let sample = match Type::parse(&item.kind.value) {
+        let kind = Type::parse(&item.kind.value);
+        let default = item.default.as_ref().and_then(|text| kind?.read(&text.value, &[]).ok());
+        let sample = || match kind {
             Some(Type::Int) => Json::from(0),
             Some(Type::Bool) => Json::from(false),
             _ => Json::from(""),
         };
-        all.entry(item.name.value.clone()).or_insert(sample);
+        all.entry(item.name.value.clone()).or_insert_with(|| default.unwrap_or_else(sample));
     }
 }
 

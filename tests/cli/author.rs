@@ -107,6 +107,8 @@ fn values_come_from_files_and_the_command_line_wins() {
     let (_, err, code) = run(home.lab(&["validate", "-f", "gone.yaml"]));
     assert_eq!(code, Some(2), "{err}");
     assert!(err.contains("cannot read gone.yaml"), "{err}");
+    let (_, err, _) = run(home.lab(&["validate", "flannel", "--set", "kubernetes="]));
+    assert!(err.contains("1 problem\n") && err.contains("--set `kubernetes`: `` is no version"), "{err}");
     let (_, err, _) = run(home.lab(&["validate", "--set", "wrod=x"]));
     assert!(err.contains("did you mean `word`?"), "{err}");
 }
@@ -195,11 +197,39 @@ fn a_problem_in_a_template_beside_the_lab_file_is_shown_there() {
     home.file("lab.yaml", &format!("{HEAD}steps:\n  - {{name: own, uses: mine/step, with: {{a: b}}}}\n"));
     let (_, err, code) = run(home.lab(&["validate"]));
     assert_eq!(code, Some(2), "{err}");
-    for part in
-        ["templates/mine/step.yaml:1:20", "did you mean `string`?", "templates/mine/x.conf:2:4", "did you mean `name`?"]
-    {
+    for part in [
+        "--> templates/mine/step.yaml:1:20",
+        "did you mean `string`?",
+        "templates/mine/x.conf:2:4",
+        "did you mean `name`?",
+    ] {
         assert!(err.contains(part), "{part} in {err}");
     }
+}
+
+#[test]
+fn a_template_may_take_an_output_apart() {
+    let home = Home::new();
+    let steps = "steps:\n  - {name: make, on: n1, run: 'echo 4,5 > \"$LAB_OUTPUTS/pair\"', outputs: {pair: {}}}\n  - name: use\n    on: n2\n    run: |\n      echo {{ (outputs.make.pair | split(','))[1] | int + 1 }} > sum\n      {% set parts = outputs.make.pair | split(',') | list %}\n      echo {{ parts[1] }} >> sum\n";
+    home.file("lab.yaml", &format!("{HEAD}{steps}"));
+    let (_, err, code) = run(home.lab(&["validate"]));
+    assert_eq!(code, Some(0), "{err}");
+    let (_, err, code) = run(home.lab(&["up", "--driver", "fake"]));
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(std::fs::read_to_string(home.state().join("x/nodes/n2/root/sum")).unwrap(), "6\n5\n");
+    home.file("lab.yaml", &format!("{HEAD}{}", steps.replace("echo 4,5", "echo {{ node.nam }}")));
+    assert_eq!(run(home.lab(&["validate"])).2, Some(2));
+}
+
+#[test]
+fn an_image_beside_the_lab_file_is_refused_since_nothing_would_build_it() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.path().join("templates/images")).unwrap();
+    home.file("templates/images/mine.yaml", "image: mine\nsuite: trixie\n");
+    home.file("lab.yaml", "lab: x\nimage: mine\nnodes: {n1: {}}\n");
+    let (_, err, code) = run(home.lab(&["validate"]));
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("there is no image `mine`") && err.contains("images: kubernetes, plain"), "{err}");
 }
 
 #[test]

@@ -28,11 +28,7 @@ pub static LAB: Object = Object {
     keys: &[
         must("lab", NAME, "The lab's name."),
         may("title", Text, "What the lab shows, in one line."),
-        must(
-            "image",
-            Text,
-            "The image that every node boots: `templates/images/NAME.yaml`. In the box: `plain`, `kubernetes`.",
-        ),
+        must("image", Text, "The image that every node boots: `plain` or `kubernetes`."),
         may(
             "values",
             MapOf(&Of(&DECLARATION)),
@@ -193,7 +189,7 @@ static STEP: Object = Object {
         may(
             "timeout",
             SPAN,
-            "With `run`, `wait`, `check`: how long it may take; 5m where it does not say. Longer on slow nodes.",
+            "With `run`, `wait`, `check`: how long it may take; for `run` 5m where it does not say, else what the probe says. Longer on slow nodes.",
         ),
         may("hint", Text, "With `run`, `wait`, `check`: what to look at when it fails."),
     ],
