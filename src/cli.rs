@@ -40,6 +40,8 @@ pub enum Verb {
     Up(Up),
     /// Stop and remove the lab's nodes and all that belongs to them.
     Destroy(Destroy),
+    /// Look at this host: what keeps labs from working, and the command that mends it.
+    Doctor(Doctor),
     /// Show the lab's nodes and how far its steps are.
     Status(Which),
     /// Open a shell on a node, or run a command there.
@@ -198,6 +200,18 @@ pub struct Destroy {
     /// Keep the lab's observations: `lab diff`, `explain --at`, `graph --at` and `report` still work.
     #[arg(long)]
     pub keep_notes: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Doctor {
+    #[command(flatten)]
+    pub which: Which,
+    /// Remove what labs that are gone have left; what needs root is only shown.
+    #[arg(long)]
+    pub fix: bool,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]

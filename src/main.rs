@@ -12,7 +12,8 @@ fn main() -> ExitCode {
             ExitCode::from(outcome.code)
         }
         Err(error) => {
-            eprintln!("lab: {error}");
+            // A terminal that was closed has nobody to tell.
+            let _ = writeln!(std::io::stderr(), "lab: {error}");
             ExitCode::from(error.exit_code())
         }
     }

@@ -86,7 +86,8 @@ pub fn names(text: &str) -> Result<BTreeSet<String>, String> {
     Ok(template.undeclared_variables(true).into_iter().collect())
 }
 
-fn is_template(text: &str) -> bool {
+/// Whether rendering could change the text.
+pub fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%") || text.contains("{#")
 }
 

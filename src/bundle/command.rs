@@ -46,13 +46,44 @@ pub fn begin_log(log: &Path) -> Result<()> {
     File::create(log).map(drop).context(|| format!("write {}", log.display()))
 }
 
+/// The same command, told to end when we die: a build that nobody waits for would go on for minutes. Where the host has no
+/// setpriv(1), it does.
+pub fn tied(command: &Command) -> Command {
+    if !missing(&["setpriv"]).is_empty() {
+        return copied(command, Command::new(command.get_program()));
+    }
+    let mut tied = Command::new("setpriv");
+    tied.args(["--pdeathsig", "TERM", "--"]).arg(command.get_program());
+    copied(command, tied)
+}
+
+/// Arguments, environment and folder of one command for another.
+fn copied(from: &Command, mut to: Command) -> Command {
+    to.args(from.get_args());
+    for (name, value) in from.get_envs() {
+        match value {
+            Some(value) => to.env(name, value),
+            None => to.env_remove(name),
+        };
+    }
+    if let Some(dir) = from.get_current_dir() {
+        to.current_dir(dir);
+    }
+    to
+}
+
 /// Runs a command to its end, both outputs appended to `log`; every line is handed to `line` as it comes. The output is
 /// a file and no pipe on purpose: a background process that the command leaves behind cannot keep us waiting.
 ///
 /// # Errors
 /// The command cannot be started (a lack of the host), or fails: with the last lines and the log's path.
-pub fn run(what: &str, mut command: Command, log: &Path, mut line: impl FnMut(&str)) -> Result<()> {
+pub fn run(what: &str, command: Command, log: &Path, mut line: impl FnMut(&str)) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
+    if !program.contains('/') && !missing(&[&program]).is_empty() {
+        let lacks = Error::host(what, format!("{program} cannot be run: it is not installed"));
+        return Err(lacks.hint("scripts/setup-host installs what lab needs"));
+    }
+    let mut command = tied(&command);
     let sink = OpenOptions::new().create(true).append(true).open(log).context(|| format!("write {}", log.display()))?;
     let mut reader = File::open(log).context(|| format!("read {}", log.display()))?;
     reader.seek(SeekFrom::End(0)).context(|| what.to_owned())?;

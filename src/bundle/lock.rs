@@ -3,7 +3,7 @@
 use crate::error::{Context, Result};
 use crate::event::Reporter;
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Folders that a build has not finished begin so; nothing else in the cache does.
 pub const UNFINISHED: &str = ".building-";
@@ -30,6 +30,15 @@ pub fn take(dir: &Path, task: &str, reporter: &Reporter) -> Result<Lock> {
         clear(&below);
     }
     Ok(Lock { _file: file })
+}
+
+/// What builds that were cut have left here and in `parts`; nothing while somebody builds.
+pub fn unfinished(dir: &Path) -> Vec<PathBuf> {
+    // A folder without a lock has never been built in since.
+    let busy = File::open(dir.join("lock")).is_ok_and(|file| file.try_lock().is_err());
+    let dirs = [dir.to_owned(), dir.join("parts")].into_iter().filter(|_| !busy);
+    let entries = dirs.flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten());
+    entries.filter(|e| e.file_name().to_string_lossy().starts_with(UNFINISHED)).map(|e| e.path()).collect()
 }
 
 /// What cannot be removed stays: it is in nobody's way.

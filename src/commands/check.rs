@@ -9,7 +9,7 @@ use crate::cli;
 use crate::driver::Driver as _;
 use crate::error::{Error, Result};
 use crate::event::Reporter;
-use crate::executor::{bash, collect, scope_of_node};
+use crate::executor::{run_script, scope_of_node};
 use crate::lab::check::{Check, Expect};
 use crate::observe::check::{self, Finding};
 use crate::observe::explain;
@@ -118,9 +118,9 @@ async fn script_on(node: &str, script: &str, timeout: u64, record: &LabRecord, p
     let remote = running.login().await?;
     let facts = running.driver().facts();
     let script = template::render(script, &scope_of_node(&record.lab, node, facts));
-    let command = bash(&script.map_err(|e| Error::failed("render the check", e))?);
+    let script = script.map_err(|e| Error::failed("render the check", e))?;
     let limit = Duration::from_secs(timeout * facts.slowness);
-    let Ok(ran) = tokio::time::timeout(limit, collect(&remote, &command, b"")).await else {
+    let Ok(ran) = tokio::time::timeout(limit, run_script(&remote, &script)).await else {
         return Ok(Finding::failed(Some(node), format!("it did not end within {} s", limit.as_secs())));
     };
     let (exit, out, err) = ran?;

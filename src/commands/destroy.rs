@@ -3,13 +3,17 @@
 use super::drivers::remove;
 use super::{kubeconfig, which};
 use crate::cli;
+use crate::driver::Place;
 use crate::error::{Context, Error, Kind, Result};
 use crate::event::Reporter;
 use crate::network;
 use crate::paths::Paths;
+use crate::state::ledger::{self, Thing};
 use crate::state::lock;
 use crate::state::record::{LabRecord, node_folders, place};
+use std::collections::BTreeSet;
 use std::io::{BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Removes the lab that is meant.
@@ -20,62 +24,137 @@ pub async fn destroy(args: cli::Destroy, paths: &Paths, reporter: &Reporter) -> 
         return Err(Error::input(format!("destroy {name}"), why));
     }
     let dir = paths.lab(&name);
-    if !dir.exists() {
+    if !dir.exists() && !paths.lab_run(&name).exists() {
         return Ok(format!("{name}: nothing to destroy\n"));
     }
     if !args.force {
         confirm(&name)?;
     }
     let lock = lock::acquire(&dir.join("lock"), &name)?;
-    // A record that cannot be read leaves the folders, which tell enough.
-    let record = LabRecord::load(paths, &name).unwrap_or_else(|error| {
-        reporter.note(error.to_string());
-        None
-    });
-    let nodes = node_folders(paths, &name);
-    let driver = record.as_ref().map_or("qemu", |r| r.driver.as_str());
-    let mut problems = Vec::new();
-    for node in &nodes {
-        if let Err(error) = remove(driver, &place(paths, &name, node)).await {
-            problems.push(error);
-        }
-    }
-    let run = paths.lab_run(&name);
-    if let Err(error) = network::process::stop(&run).await {
-        problems.push(error);
-    }
-    if let Err(error) = kubeconfig::forget(&name, paths) {
-        problems.push(error);
-    }
-    if let Some(first) = problems.into_iter().next() {
-        return Err(first.hint(format!("the rest was removed; `lab destroy {name}` tries again")));
-    }
-    remove_folder(&run)?;
-    let notes = dir.join("observations");
-    if args.keep_notes && notes.exists() {
-        let all = std::fs::read_dir(&dir).context(|| format!("read {}", dir.display()))?;
-        for path in all.flatten().map(|e| e.path()).filter(|p| *p != notes) {
-            if path.is_dir() {
-                remove_folder(&path)?
-            } else {
-                std::fs::remove_file(&path).context(|| format!("remove {}", path.display()))?
-            }
-        }
-    } else {
-        remove_folder(&dir)?;
-    }
+    let lab = Remains::of(&name, paths, reporter);
+    let removed = lab.remove(paths).await?;
+    let freed = lab.folders(&dir, args.keep_notes)?;
     drop(lock);
     // Empty folders above are left by nobody else; one in use stays.
     let _ = std::fs::remove_dir(&paths.run);
     let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(format!("{name}: destroyed ({}), in {}\n", nodes.join(", "), crate::ui::duration(millis)))
+    let nodes: Vec<&str> = lab.nodes.iter().map(|(_, place)| place.node.as_str()).collect();
+    let nodes = if nodes.is_empty() { "it had no nodes".to_owned() } else { nodes.join(", ") };
+    Ok(format!("{name}: destroyed ({nodes}), in {}\n{removed}{freed}", crate::ui::duration(millis)))
 }
 
-fn remove_folder(folder: &std::path::Path) -> Result<()> {
-    match std::fs::remove_dir_all(folder) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context(|| format!("remove {}", folder.display())),
-        _ => Ok(()),
+/// What there is of a lab.
+struct Remains {
+    name: String,
+    /// Each node with the driver that made it; None where nobody knows it any more.
+    nodes: Vec<(Option<String>, Place)>,
+    /// Folders for sockets.
+    runs: BTreeSet<PathBuf>,
+}
+
+impl Remains {
+    /// By all that tells: the ledger, the record, the nodes' folders and their sockets.
+    fn of(name: &str, paths: &Paths, reporter: &Reporter) -> Self {
+        let record = LabRecord::load(paths, name).unwrap_or_else(|error| {
+            reporter.note(format!("{error}\n  what it has is found without it"));
+            None
+        });
+        let driver = record.as_ref().map(|r| r.driver.clone());
+        let run = paths.lab_run(name);
+        let mut lab = Self { name: name.to_owned(), nodes: Vec::new(), runs: BTreeSet::from([run.clone()]) };
+        for thing in ledger::read(&paths.lab(name)) {
+            match thing {
+                Thing::Node { driver, place } => lab.nodes.push((Some(driver), place)),
+                Thing::Sockets(run) => drop(lab.runs.insert(run)),
+            }
+        }
+        let mut names: BTreeSet<String> = node_folders(paths, name).into_iter().chain(with_sockets(&run)).collect();
+        names.extend(record.iter().flat_map(|r| r.lab.nodes.iter().map(|n| n.name.clone())));
+        for node in names.iter().filter(|node| crate::lab::name_problem(node).is_none()) {
+            let place = place(paths, name, node);
+            if !lab.nodes.iter().any(|(_, known)| *known == place) {
+                lab.nodes.push((driver.clone(), place));
+            }
+        }
+        lab
     }
+
+    /// Ends and removes nodes and switch, past errors.
+    async fn remove(&self, paths: &Paths) -> Result<String> {
+        let mut problems = Vec::new();
+        for (driver, place) in &self.nodes {
+            // Every driver finds by itself what it has made at a place, and leaves alone what it has not.
+            let drivers = driver.as_deref().map_or_else(|| vec!["container", "fake", "qemu"], |one| vec![one]);
+            for driver in drivers {
+                problems.extend(remove(driver, place).await.err());
+            }
+        }
+        let mut removed = String::new();
+        for run in &self.runs {
+            if let Some(process) = network::process::find(run) {
+                removed += &format!("  the network switch (process {})\n", process.pid);
+            }
+            problems.extend(network::process::stop(run).await.err());
+        }
+        problems.extend(kubeconfig::forget(&self.name, paths).err());
+        let hint = format!("the rest was removed; `lab destroy {}` tries again", self.name);
+        let texts: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        match problems.into_iter().next() {
+            None => Ok(removed),
+            Some(first) if texts.len() == 1 => Err(first.hint(hint)),
+            Some(_) => Err(Error::failed(format!("destroy {}", self.name), texts.join("\n")).hint(hint)),
+        }
+    }
+
+    /// Removes the lab's folders, or all but its observations; says what was in them. The lab's own folder goes last: with
+    /// it goes the ledger.
+    fn folders(&self, dir: &Path, keep_notes: bool) -> Result<String> {
+        let notes = dir.join("observations");
+        let mut gone: Vec<PathBuf> = self.runs.iter().cloned().collect();
+        if keep_notes && notes.exists() {
+            let all = std::fs::read_dir(dir).context(|| format!("read {}", dir.display()))?;
+            gone.extend(all.flatten().map(|e| e.path()).filter(|path| *path != notes));
+        } else {
+            gone.push(dir.to_owned());
+        }
+        let mut said = String::new();
+        for path in gone {
+            let folder = path.is_dir();
+            let (files, bytes) = content(&path);
+            match if folder { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) } {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                done => {
+                    done.context(|| format!("remove {}", path.display()))?;
+                    said += &format!("  {} ({files} files, {} MiB)\n", path.display(), bytes >> 20);
+                }
+            }
+        }
+        Ok(said)
+    }
+}
+
+/// The nodes that have left a socket in the lab's folder for them: `NODE.WHAT`.
+fn with_sockets(run: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(run).into_iter().flatten().flatten();
+    let names = entries.filter_map(|e| e.file_name().into_string().ok());
+    let of_node = |name: String| {
+        let (node, what) = name.rsplit_once('.')?;
+        ["qmp", "nat", "notify"].contains(&what).then(|| node.to_owned())
+    };
+    names.filter_map(of_node).collect()
+}
+
+/// How many files a folder has and how much they take on the disk.
+fn content(dir: &Path) -> (u64, u64) {
+    use std::os::unix::fs::MetadataExt;
+    let (mut files, mut bytes) = (0, 0);
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let Ok(of) = entry.metadata() else { continue };
+        let below = if of.is_dir() { content(&entry.path()) } else { (1, of.blocks() * 512) };
+        files += below.0;
+        bytes += below.1;
+    }
+    (files, bytes)
 }
 
 fn confirm(name: &str) -> Result<()> {

@@ -71,7 +71,14 @@ pub fn ensure_image(name: &str, paths: &Paths, offline: bool, reporter: &Reporte
     let key = image::key(&recipe, bundle_key.as_deref());
     let cache = paths.cache.join("images");
     if let Some(found) = image::find(&cache, &key) {
-        return Ok(found);
+        match found.prove() {
+            Ok(()) => return Ok(found),
+            Err(error) if offline => return Err(error),
+            Err(error) => {
+                reporter.note(format!("{}; built again", error.why));
+                std::fs::remove_dir_all(&found.dir).map_err(|e| Error::failed("remove a damaged image", e))?;
+            }
+        }
     }
     if offline {
         let why = format!("the image {name} is not in the cache, and --offline fetches nothing");
@@ -101,10 +108,19 @@ pub fn program(image: &str, program: &str, paths: &Paths) -> Result<PathBuf> {
 }
 
 /// Makes the unpacked tree of an image, for drivers that boot it as it is.
-pub fn unpack(image: &BaseImage, paths: &Paths) -> Result<()> {
+pub fn unpack(image: &BaseImage, reporter: &Reporter) -> Result<()> {
+    known(image)?.tree(reporter).map(drop)
+}
+
+/// Proves the image that a lab's disks stand on: another one in its place, though good, would not fit them.
+pub fn prove(image: &BaseImage) -> Result<()> {
+    known(image)?.prove().map_err(|e| e.hint("`lab destroy` the labs on it, then `lab image build` makes it anew"))
+}
+
+fn known(image: &BaseImage) -> Result<Image> {
     let missing =
         || Error::failed("use the image", format!("{} is damaged", image.dir.display())).hint("lab image build");
-    image::find(&paths.cache.join("images"), &image.key).ok_or_else(missing)?.tree().map(drop)
+    image.dir.parent().and_then(|images| image::find(images, &image.key)).ok_or_else(missing)
 }
 
 /// The programs that builds run, looked for before the first of them runs for minutes. Go only for a bundle that is not

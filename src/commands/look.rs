@@ -6,6 +6,8 @@ use crate::cli;
 use crate::driver::{Driver, NodeState};
 use crate::embedded;
 use crate::error::Result;
+use crate::lab::model::NetworkKind;
+use crate::network;
 use crate::paths::Paths;
 use crate::state::journal::{Journal, What};
 use crate::state::record::{LabRecord, existing, place, with_notes_only};
@@ -28,16 +30,30 @@ pub async fn status(args: cli::Which, paths: &Paths) -> Result<String> {
     }
     let mut out = format!("{}: {}\n{}\n\n", record.lab.name, record.lab.title, driver.facts().description);
     out += &table(&["NODE", "STATE", "ADDRESS", "SSH"], &rows);
+    if rows.iter().any(|row| row[1] == "running") && switch_is_missing(&record, paths) {
+        out += &format!("\nthe network switch does not run; `lab up {}` starts it again\n", record.lab.name);
+    }
     out += &format!("\n{}", steps(&record, paths));
     Ok(out)
+}
+
+/// Virtual machines reach each other by a process of the lab.
+fn switch_is_missing(record: &LabRecord, paths: &Paths) -> bool {
+    let segments = record.lab.networks.iter().any(|n| n.kind != NetworkKind::Nat);
+    record.driver == "qemu" && segments && network::process::find(&paths.lab_run(&record.lab.name)).is_none()
 }
 
 /// How far the steps are, by the journal.
 fn steps(record: &LabRecord, paths: &Paths) -> String {
     let records = Journal::look(&paths.lab(&record.lab.name).join("journal"));
     let mut last: BTreeMap<&str, What> = BTreeMap::new();
-    for r in records.iter().filter(|r| r.what != What::Created) {
-        last.insert(&r.task, r.what);
+    for r in &records {
+        match (r.what, r.task.strip_prefix("boot ")) {
+            // What was done on an earlier disk is void.
+            (What::Created | What::Lost, Some(node)) => last.retain(|task, _| !task.ends_with(&format!("@{node}"))),
+            (What::Created | What::Lost, None) => last.clear(),
+            _ => drop(last.insert(&r.task, r.what)),
+        }
     }
     let named = |what: What| last.iter().filter(|(_, w)| **w == what).map(|(t, _)| *t).collect::<Vec<_>>();
     let mut out = format!("steps: {} done", named(What::Done).len());

@@ -6,6 +6,7 @@ mod copy;
 mod destroy;
 mod dial;
 mod diff;
+mod doctor;
 mod drivers;
 mod explain;
 mod export;
@@ -13,9 +14,11 @@ mod exports;
 mod follow;
 mod forward;
 mod graph;
+mod host;
 mod images;
 mod init;
 mod kubeconfig;
+mod leftovers;
 mod logs;
 mod look;
 mod observe;
@@ -26,9 +29,11 @@ mod render;
 mod rendering;
 mod report;
 mod schema;
+mod signals;
 mod ssh;
 mod ssh_config;
 mod summary;
+mod switch;
 mod tool;
 mod up;
 mod validate;
@@ -69,6 +74,7 @@ async fn verb(verb: Verb, lab: Option<&str>, paths: &Paths, reporter: &Reporter)
         Verb::Up(args) => up::up(args, paths, reporter).await.map(Outcome::from),
         Verb::Plan(args) => up::show_plan(args, paths).await.map(Outcome::from),
         Verb::Destroy(args) => destroy::destroy(args, paths, reporter).await.map(Outcome::from),
+        Verb::Doctor(args) => doctor::doctor(args, paths).await,
         Verb::Status(args) => look::status(args, paths).await.map(Outcome::from),
         Verb::List => look::list(paths).map(Outcome::from),
         Verb::Validate(args) => validate::validate(&args, paths).map(Outcome::from),

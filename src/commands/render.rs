@@ -11,7 +11,7 @@ use crate::paths::Paths;
 use crate::plan::{Known, plan};
 use crate::state::record::LabRecord;
 use crate::yaml::closest;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 const MASK: &str = "********";
 
@@ -26,7 +26,17 @@ pub async fn render(args: cli::Render, paths: &Paths) -> Result<String> {
     }
     let facts = facts(&lab, &args, paths).await;
     let nothing = BTreeSet::new();
-    let tasks = plan(&lab, &Known { facts: &facts, records: &[], running: &nothing, absent: &nothing, now: 0 });
+    let births = BTreeMap::new();
+    let known = Known {
+        facts: &facts,
+        records: &[],
+        running: &nothing,
+        absent: &nothing,
+        births: &births,
+        lost_outputs: &nothing,
+        now: 0,
+    };
+    let tasks = plan(&lab, &known);
     let dir = paths.lab(&lab.name);
     let rendering = Rendering { lab: &lab, facts: &facts, tasks: &tasks, dir: &dir, stand_in: &stand_in };
     let mut out = String::new();

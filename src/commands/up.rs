@@ -1,7 +1,8 @@
 //! `lab up` and `lab plan`.
 
 use super::drivers::{AnyDriver, SshReach, choose, look_at_host, open};
-use super::{chapter, exports, images, proof, which};
+use super::signals::Stop;
+use super::{chapter, exports, host, images, proof, which};
 use crate::cli;
 use crate::driver::fake::FakeReach;
 use crate::driver::{BaseImage, Driver, NodeSpec, NodeState};
@@ -14,21 +15,32 @@ use crate::paths::Paths;
 use crate::plan::{Known, Task, TaskKind, Verdict, plan, show};
 use crate::seed::Seed;
 use crate::ssh::KeyPair;
-use crate::state::journal::{Journal, now};
-use crate::state::lock;
+use crate::state::journal::{Journal, What, now};
+use crate::state::ledger::{self, Thing};
 use crate::state::record::{LabRecord, place};
+use crate::state::{birth, lock, outputs};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Instant;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// `lab up`: image, nodes, steps.
 pub async fn up(args: cli::Up, paths: &Paths, reporter: &Reporter) -> Result<String> {
+    let stop = Stop::listen()?;
+    tokio::select! {
+        result = bring_up(args, paths, reporter, &stop) => result,
+        error = stop.before_running("finish `up`") => Err(error),
+    }
+}
+
+async fn bring_up(args: cli::Up, paths: &Paths, reporter: &Reporter, stop: &Stop) -> Result<String> {
     let begun = Instant::now();
     let found = which::find_with(args.which.lab.as_deref(), &args.values, paths)?;
     let lab = found.lab;
     let dir = paths.lab(&lab.name);
     let chapter = if args.chapters { Some(chapter::goal(&lab, args.next, &dir)?) } else { None };
+    if !dir.exists() {
+        together(host::basics(paths))?;
+    }
     Paths::make_private(&dir)?;
     let lock = lock::acquire(&dir.join("lock"), &lab.name)?;
     let old = LabRecord::load(paths, &lab.name)?;
@@ -44,7 +56,9 @@ pub async fn up(args: cli::Up, paths: &Paths, reporter: &Reporter) -> Result<Str
     }
     let image = image(&lab, driver_name, old.as_ref(), args.offline, paths, reporter).await?;
     if driver_name == "container" {
-        images::unpack(&image, paths)?;
+        let (image, reporter) = (image.clone(), reporter.clone());
+        let unpacked = tokio::task::spawn_blocking(move || images::unpack(&image, &reporter));
+        unpacked.await.context(|| "unpack the image".to_owned())??;
     }
     let driver = open(driver_name, &image, paths).await?;
     reporter.note(driver.facts().description.clone());
@@ -57,7 +71,7 @@ pub async fn up(args: cli::Up, paths: &Paths, reporter: &Reporter) -> Result<Str
     exports::reserve(&mut record, paths)?;
     record.save(paths)?;
     let end = chapter.and_then(|n| record.lab.chapters.get(n)).map_or(usize::MAX, |c| c.end);
-    run(&record, &driver, end, paths, reporter).await?;
+    run(&record, &driver, end, paths, reporter, stop).await?;
     let whole = end >= record.lab.steps.len();
     if whole {
         proof::prove(&record, paths, reporter).await?;
@@ -125,6 +139,9 @@ async fn image(
     }
     // A lab keeps the image its disks stand on, also when the recipe has changed since.
     if let Some(old) = old.filter(|o| o.image.dir.exists()) {
+        let image = old.image.clone();
+        let proved = tokio::task::spawn_blocking(move || images::prove(&image));
+        proved.await.context(|| "prove the image".to_owned())??;
         return Ok(old.image.clone());
     }
     let (name, paths, reporter) = (lab.image.clone(), paths.clone(), reporter.clone());
@@ -183,26 +200,41 @@ async fn make_plan(
     records: &[crate::state::journal::Record],
     paths: &Paths,
 ) -> Result<Vec<Task>> {
-    let (mut running, mut absent) = (BTreeSet::new(), BTreeSet::new());
+    let (mut running, mut absent, mut births) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
     for node in &lab.nodes {
-        match driver.inspect(&place(paths, &lab.name, &node.name)).await? {
+        let place = place(paths, &lab.name, &node.name);
+        births.insert(node.name.clone(), birth::read(&place.dir));
+        match driver.inspect(&place).await? {
             NodeState::Running(_) => running.insert(node.name.clone()),
             NodeState::Absent => absent.insert(node.name.clone()),
             NodeState::Stopped => false,
         };
     }
-    let known = Known { facts: driver.facts(), records, running: &running, absent: &absent, now: now() };
+    let dir = paths.lab(&lab.name);
+    let done = records.iter().filter(|r| r.what == What::Done).map(|r| r.task.clone());
+    let lost_outputs: BTreeSet<String> = done.filter(|task| outputs::load(&dir, task).is_none()).collect();
+    let (facts, now) = (driver.facts(), now());
+    let known =
+        Known { facts, records, running: &running, absent: &absent, births: &births, lost_outputs: &lost_outputs, now };
     Ok(plan(lab, &known))
 }
 
 /// Runs the steps below this number.
-async fn run(record: &LabRecord, driver: &AnyDriver, end: usize, paths: &Paths, reporter: &Reporter) -> Result<()> {
+async fn run(
+    record: &LabRecord,
+    driver: &AnyDriver,
+    end: usize,
+    paths: &Paths,
+    reporter: &Reporter,
+    stop: &Stop,
+) -> Result<()> {
     let lab = &record.lab;
     let dir = paths.lab(&lab.name);
     let journal = Journal::open(&dir.join("journal"))?;
     let mut tasks = make_plan(lab, driver, journal.records(), paths).await?;
     tasks.retain(|t| !matches!(t.kind, TaskKind::Step { index, .. } if index >= end));
     let run_dir = paths.lab_run(&lab.name);
+    note(record, paths)?;
     Paths::make_private(&run_dir)?;
     let segments = segments(lab);
     if record.driver == "qemu" && !segments.is_empty() {
@@ -214,15 +246,22 @@ async fn run(record: &LabRecord, driver: &AnyDriver, end: usize, paths: &Paths, 
     }
     let specs = specs(record, paths);
     let journal = Mutex::new(journal);
-    match driver {
-        AnyDriver::Fake(fake) => {
-            let reach = FakeReach { nodes: dir.join("nodes") };
-            go(record, &tasks, &specs, fake, &reach, &dir, &journal, reporter).await
+    let work = async {
+        match driver {
+            AnyDriver::Fake(fake) => {
+                let reach = FakeReach { nodes: dir.join("nodes") };
+                go(record, &tasks, &specs, fake, &reach, &dir, &journal, reporter, stop).await
+            }
+            AnyDriver::Qemu(_) | AnyDriver::Container(_) => {
+                let reach = SshReach { record, slowness: driver.facts().slowness };
+                go(record, &tasks, &specs, driver, &reach, &dir, &journal, reporter, stop).await
+            }
         }
-        AnyDriver::Qemu(_) | AnyDriver::Container(_) => {
-            let reach = SshReach { record, slowness: driver.facts().slowness };
-            go(record, &tasks, &specs, driver, &reach, &dir, &journal, reporter).await
-        }
+    };
+    let segments = if record.driver == "qemu" { segments } else { Vec::new() };
+    tokio::select! {
+        done = work => done,
+        () = super::switch::tend(&run_dir, &segments, reporter) => Ok(())
     }
 }
 
@@ -236,21 +275,24 @@ async fn go<D: Driver, C: Reach>(
     dir: &std::path::Path,
     journal: &Mutex<Journal>,
     reporter: &Reporter,
+    stop: &Stop,
 ) -> Result<()> {
     let context =
         Context { lab: &record.lab, tasks, specs, driver, reach, forwards: &record.forwards, dir, journal, reporter };
-    let what = || "listen for signals".to_owned();
-    let mut interrupt = signal(SignalKind::interrupt()).context(what)?;
-    let mut terminate = signal(SignalKind::terminate()).context(what)?;
-    let mut hangup = signal(SignalKind::hangup()).context(what)?;
-    let interrupted = async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    };
-    execute(&context, interrupted).await
+    stop.running();
+    let done = execute(&context, stop.asked(1), stop.asked(2)).await;
+    stop.done();
+    done
+}
+
+/// Writes down what the lab will have outside its folder, before any of it is made.
+fn note(record: &LabRecord, paths: &Paths) -> Result<()> {
+    let name = &record.lab.name;
+    let mut things = vec![Thing::Sockets(paths.lab_run(name))];
+    for node in &record.lab.nodes {
+        things.push(Thing::Node { driver: record.driver.clone(), place: place(paths, name, &node.name) });
+    }
+    ledger::note(&paths.lab(name), &things)
 }
 
 /// The names of the lab's host-only networks.

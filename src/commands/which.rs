@@ -9,10 +9,14 @@ use crate::paths::Paths;
 use crate::state::record::{LabRecord, existing};
 use crate::yaml::closest;
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// The lab file that a verb finds in a folder.
 const HERE: &str = "lab.yaml";
+
+/// One byte more than the reader of YAML takes, so that it refuses what is larger.
+const MAX_FILE: u64 = (1 << 20) + 1;
 
 /// A lab file that was found.
 pub struct Found {
@@ -38,7 +42,7 @@ pub fn find_with(named: Option<&str>, values: &Values, paths: &Paths) -> Result<
     let path = Path::new(&name);
     if path.is_file() {
         let file = path.canonicalize().context(|| format!("find {name}"))?;
-        let text = std::fs::read_to_string(path).context(|| format!("read {name}"))?;
+        let text = text_of(path)?;
         return Ok(Found { lab: read(&name, &text, file.parent(), given, paths)?, file: Some(file) });
     }
     if let Some((_, text)) = embedded::labs().into_iter().find(|(n, _)| *n == name) {
@@ -48,7 +52,7 @@ pub fn find_with(named: Option<&str>, values: &Values, paths: &Paths) -> Result<
         && file.is_file()
     {
         let shown = file.display().to_string();
-        let text = std::fs::read_to_string(&file).context(|| format!("read {shown}"))?;
+        let text = text_of(&file)?;
         return Ok(Found { lab: read(&shown, &text, file.parent(), given, paths)?, file: Some(file) });
     }
     let known: Vec<String> = embedded::labs().into_iter().map(|(n, _)| n).collect();
@@ -104,7 +108,7 @@ impl Given {
         let mut files = Vec::new();
         for file in &values.files {
             let name = file.display().to_string();
-            let text = std::fs::read_to_string(file).map_err(|e| Error::input(format!("read {name}"), e))?;
+            let text = text_of(file).map_err(|e| Error::input(format!("read {name}"), e.why))?;
             files.push((name, text));
         }
         let beside = Beside { values: files, ..Beside::default() };
@@ -149,6 +153,15 @@ fn below(root: &Path, dir: &Path, found: &mut Vec<String>) {
             found.push(path.to_owned());
         }
     }
+}
+
+/// The text of a file that the user gave. No more is read than any lab file has: the file may be huge.
+fn text_of(path: &Path) -> Result<String> {
+    let what = || format!("read {}", path.display());
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).context(what)?;
+    file.take(MAX_FILE).read_to_end(&mut bytes).context(what)?;
+    String::from_utf8(bytes).map_err(|e| Error::input(what(), format!("it is no text: {e}")))
 }
 
 fn assignments(set: &[String]) -> Result<BTreeMap<String, String>> {

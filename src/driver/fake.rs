@@ -7,8 +7,11 @@ use crate::event::Stream;
 use crate::executor::Reach;
 use crate::lab::model::Node;
 use crate::ssh::{Exit, Remote, Sink};
+use crate::state::process::ProcessId;
+use rustix::process::Signal;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -42,8 +45,45 @@ impl Default for Fake {
     }
 }
 
+/// The variable that every process of a node has: its value is the node's root, so that no other process has the same.
+const MARK: &str = "LAB_NODE_ROOT";
+/// How long a killed process may take to go.
+const KILL: Duration = Duration::from_secs(20);
+
 fn up_mark(place: &Place) -> PathBuf {
     place.dir.join("up")
+}
+
+/// The processes of a node.
+fn processes(place: &Place) -> Vec<ProcessId> {
+    let mark = [MARK.as_bytes(), b"=", place.dir.join("root").as_os_str().as_bytes()].concat();
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter_map(|pid| {
+        // The identity first: should the pid change hands in between, it belongs to nobody.
+        let process = ProcessId::of(pid)?;
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+        (environment.split(|b| *b == 0).any(|entry| entry == mark) && process.alive()).then_some(process)
+    })
+    .collect()
+}
+
+/// Ends all processes of a node, also those that are made meanwhile.
+async fn end(place: &Place) -> Result<()> {
+    loop {
+        let found = processes(place);
+        if found.is_empty() {
+            return Ok(());
+        }
+        for process in &found {
+            process.signal(Signal::KILL);
+        }
+        for process in found {
+            if !process.gone(KILL).await {
+                return Err(Error::failed("end the node's processes", format!("{} stays", process.pid)));
+            }
+        }
+    }
 }
 
 impl Driver for Fake {
@@ -72,6 +112,7 @@ impl Driver for Fake {
     }
 
     async fn stop(&self, place: &Place, _how: Stop) -> Result<()> {
+        end(place).await?;
         match std::fs::remove_file(up_mark(place)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context(|| "stop the node".to_owned()),
             _ => Ok(()),
@@ -79,6 +120,7 @@ impl Driver for Fake {
     }
 
     async fn destroy(&self, place: &Place) -> Result<()> {
+        end(place).await?;
         match std::fs::remove_dir_all(&place.dir) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context(|| "destroy the node".to_owned()),
             _ => Ok(()),
@@ -207,7 +249,7 @@ impl Remote for FakeRemote {
 fn shell(root: &Path, dir: &Path, command: &str) -> Command {
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(command).current_dir(root).env("HOME", root);
-    shell.env("LAB_NODE_ROOT", root).env("LAB_NODE_RUN", dir.join("run"));
+    shell.env(MARK, root).env("LAB_NODE_RUN", dir.join("run"));
     shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     shell
 }

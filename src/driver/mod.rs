@@ -143,6 +143,10 @@ pub trait Driver: Send + Sync {
     fn watch(&self, place: &Place) -> impl Future<Output = Error> + Send;
 }
 
+/// How the programs are called that drivers start for a node and that outlive us; each names a path of its node in its
+/// arguments.
+pub const PROGRAMS: [&str; 3] = ["qemu-system", "slirp4netns", "tee"];
+
 /// The serial or console log of a node, kept by every driver.
 pub fn console_log(place: &Place) -> PathBuf {
     place.dir.join("console.log")

@@ -4,6 +4,7 @@ use super::unit::collect;
 use super::{Context, Reach};
 use crate::driver::{Driver, NodeSpec, NodeState};
 use crate::error::{Error, Result};
+use crate::state::birth;
 use crate::state::journal::What;
 use std::time::Duration;
 
@@ -17,8 +18,11 @@ pub async fn boot<D: Driver, C: Reach>(ctx: &Context<'_, D, C>, spec: &NodeSpec,
     let node = &spec.node.name;
     if ctx.driver.inspect(&spec.place).await? == NodeState::Absent {
         ctx.reporter.progress(task, "making the disk");
+        // Before it is made: a `lab` that is killed in between must not take what was done on an earlier disk for done.
+        ctx.record(task, &birth::give(&spec.place.dir)?, What::Created)?;
         ctx.driver.create(spec).await?;
-        ctx.record(task, "", What::Created)?;
+    } else if !ctx.knows(task, &birth::read(&spec.place.dir)) {
+        ctx.record(task, &birth::give(&spec.place.dir)?, What::Lost)?;
     }
     ctx.reporter.progress(task, "starting");
     let endpoint = ctx.driver.start(spec).await?;

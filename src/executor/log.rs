@@ -41,7 +41,7 @@ impl StepLog {
         let _ = std::fs::remove_file(&path);
         let file = File::create(&path).context(|| format!("write {}", path.display()))?;
         let (pending, tails) = Default::default();
-        let mut secrets: Vec<String> = secrets.into_iter().filter(|s| !s.is_empty()).collect();
+        let mut secrets = secrets;
         // The longer first, so that a secret within another leaves nothing of the outer one.
         secrets.sort_by_key(|s| std::cmp::Reverse(s.len()));
         let (task, node, reporter) = (task.to_owned(), node.to_owned(), reporter.clone());
@@ -96,11 +96,7 @@ impl StepLog {
     }
 
     fn masked(&self, bytes: &[u8]) -> String {
-        let mut text = String::from_utf8_lossy(bytes).into_owned();
-        for secret in &self.secrets {
-            text = text.replace(secret.as_str(), "********");
-        }
-        text
+        masked(&String::from_utf8_lossy(bytes), &self.secrets)
     }
 
     fn line(&mut self, stream: Stream, line: &[u8]) {
@@ -116,6 +112,16 @@ impl StepLog {
         let (task, node) = (self.task.clone(), Some(self.node.clone()));
         self.reporter.send(Event::Line { task, node, stream, line: text });
     }
+}
+
+/// The text without these secrets. One that has several lines is masked line by line too, but for the shortest, which
+/// are nobody's secret.
+pub fn masked(text: &str, secrets: &[String]) -> String {
+    let mut parts: Vec<&str> =
+        secrets.iter().flat_map(|s| std::iter::once(s.as_str()).chain(s.lines().filter(|l| l.len() >= 8))).collect();
+    parts.retain(|part| !part.is_empty());
+    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    parts.into_iter().fold(text.to_owned(), |text, part| text.replace(part, "********"))
 }
 
 #[cfg(test)]

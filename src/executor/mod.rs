@@ -10,7 +10,7 @@ mod unit;
 
 pub use log::log_path;
 pub use observe::{folder as observation, keep as keep_observation, take as take_observation};
-pub use probe::bash;
+pub use probe::run as run_script;
 pub use scope::of_node as scope_of_node;
 pub use scope::{StepScope, of_step as scope_of};
 pub use unit::collect;
@@ -19,7 +19,7 @@ use crate::driver::{Driver, Endpoint, Forward, NodeSpec};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Reporter};
 use crate::lab::model::{Action, Lab};
-use crate::plan::{Task, TaskKind, Verdict, boot_id};
+use crate::plan::{self, Task, TaskKind, Verdict, boot_id};
 use crate::ssh::Remote;
 use crate::state::journal::{Journal, What};
 use crate::state::outputs;
@@ -27,6 +27,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::RwLock;
@@ -66,32 +67,56 @@ type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 type Sessions<C> = RwLock<BTreeMap<String, Arc<<C as Reach>::Remote>>>;
 
 impl<D: Driver, C: Reach> Context<'_, D, C> {
+    /// Whether the journal speaks of the node's disk with this word.
+    fn knows(&self, boot: &str, birth: &str) -> bool {
+        let journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        plan::origin(journal.records(), boot).is_some_and(|origin| origin.task == boot && origin.key == birth)
+    }
+
     fn record(&self, task: &str, key: &str, what: What) -> Result<()> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner).append(task, key, what)
     }
 }
 
+/// What is under way when the user wants to stop may take so long to end by itself.
+pub const GRACE: Duration = Duration::from_secs(10);
+
 /// Runs the plan. Nodes that already run are logged into first, so that every step finds its session.
 ///
 /// # Errors
-/// The first failure; tasks that were under way beside it are let finish. `interrupted` ending cuts everything: steps
-/// on nodes go on by themselves and are found again by the next run.
+/// The first failure; tasks that were under way beside it are let finish. After `stop` nothing new is begun, and what is
+/// under way has [`GRACE`] to end, unless `cut` comes first: steps on nodes go on by themselves and are found again by
+/// the next run.
 pub async fn execute<D: Driver, C: Reach>(
     ctx: &Context<'_, D, C>,
-    interrupted: impl Future<Output = ()>,
+    stop: impl Future<Output = ()>,
+    cut: impl Future<Output = ()>,
 ) -> Result<()> {
-    let run = run(ctx);
-    tokio::select! {
-        result = run => result,
-        () = interrupted => {
-            let why = "interrupted; nodes stay, and steps under way go on there";
-            let hint = format!("`lab up {0}` goes on, `lab destroy {0}` removes everything", ctx.lab.name);
-            Err(Error::new(Kind::Interrupted, format!("finish `up` of {}", ctx.lab.name), why).hint(hint))
+    let stopping = AtomicBool::new(false);
+    let cut = async {
+        stop.await;
+        stopping.store(true, Ordering::Relaxed);
+        ctx.reporter
+            .note(format!("stopping: what is under way has {} s to end; again to stop at once", GRACE.as_secs()));
+        tokio::select! {
+            () = cut => {}
+            () = tokio::time::sleep(GRACE) => {}
         }
+    };
+    let result = tokio::select! {
+        result = run(ctx, &stopping) => result,
+        () = cut => Ok(()),
+    };
+    if !stopping.load(Ordering::Relaxed) {
+        return result;
     }
+    let failed = result.err().map(|e| format!("\n{e}")).unwrap_or_default();
+    let why = format!("interrupted; nodes stay, and steps under way go on there{failed}");
+    let hint = format!("`lab up {0}` goes on, `lab destroy {0}` removes everything", ctx.lab.name);
+    Err(Error::new(Kind::Interrupted, format!("finish `up` of {}", ctx.lab.name), why).hint(hint))
 }
 
-async fn run<D: Driver, C: Reach>(ctx: &Context<'_, D, C>) -> Result<()> {
+async fn run<D: Driver, C: Reach>(ctx: &Context<'_, D, C>, stopping: &AtomicBool) -> Result<()> {
     let sessions: Sessions<C> = RwLock::default();
     // A running node is reached when one of its steps runs, and only then.
     let runs: Vec<&Task> = ctx.tasks.iter().filter(|t| must_run(t, ctx.tasks)).collect();
@@ -101,7 +126,7 @@ async fn run<D: Driver, C: Reach>(ctx: &Context<'_, D, C>) -> Result<()> {
     let mut under_way: Vec<Pending<(&Task, Result<()>)>> = Vec::new();
     let mut failure: Option<Error> = None;
     loop {
-        if failure.is_none() {
+        if failure.is_none() && !stopping.load(Ordering::Relaxed) {
             for task in &runs {
                 let ready = task.needs.iter().all(|n| done.contains(n.as_str())) && booted(task, &done);
                 if ready && started.insert(&task.id) {
@@ -260,5 +285,11 @@ async fn steps<D: Driver, C: Reach>(
         error = died => Err(error),
     };
     ctx.record(&task.id, &task.key, if result.is_ok() { What::Done } else { What::Failed })?;
+    if result.is_ok() && !step.outputs.is_empty() {
+        for (node, remote) in &remotes {
+            // Only now: a `lab` that is killed before finds them again. A node that dies here takes them along.
+            let _ = step::forget(&**remote, node, task).await;
+        }
+    }
     result
 }

@@ -3,13 +3,21 @@
 use super::unit::collect;
 use crate::error::{Error, Result};
 use crate::lab::model::Probe;
-use crate::ssh::Remote;
-use crate::template::{self, Scope, quote};
+use crate::ssh::{Exit, Remote};
+use crate::template::{self, Scope};
 use std::time::{Duration, Instant};
 
-/// The command that runs a script by bash without leaving its input to the script's own commands.
-pub fn bash(script: &str) -> String {
-    format!("bash -euo pipefail -c {}", quote(script))
+/// The last line of a script on its way: what ends without it was cut, and half of a script must not run.
+const END: &str = "# whole";
+
+/// Runs a script that comes on its standard input, and leaves none of that to the script's own commands. As an argument
+/// everybody on the node could read it, with the secrets that it names.
+const SHELL: &str = "bash -euo pipefail -c 'lab_script=$(cat); case \"$lab_script\" in \
+    *\"# whole\") exec </dev/null; eval \"$lab_script\" ;; *) echo it did not come whole >&2; exit 254 ;; esac'";
+
+/// Runs a script by bash, to its end.
+pub async fn run<R: Remote>(remote: &R, script: &str) -> Result<(Exit, String, String)> {
+    collect(remote, SHELL, format!("{script}\n{END}\n").as_bytes()).await
 }
 
 /// Tries until the probe holds or its time, scaled by the node's slowness, is over. Returns what it printed last.
@@ -22,12 +30,10 @@ pub async fn wait<R: Remote>(remote: &R, node: &str, probe: &Probe, scope: &Scop
     let limit = Duration::from_secs(probe.timeout * slowness);
     let what = format!("see that {}", probe.description);
     let script = template::render(&probe.script, &scope).map_err(|e| Error::failed(&what, e).on(node))?;
-    let command = format!("LAB_DEADLINE={} {}", limit.as_secs(), bash(&script));
+    let script = format!("export LAB_DEADLINE={}\n{script}", limit.as_secs());
     let begun = Instant::now();
     let mut last = String::from("it gave no answer");
-    while let Ok(answer) =
-        tokio::time::timeout(limit.saturating_sub(begun.elapsed()), collect(remote, &command, b"")).await
-    {
+    while let Ok(answer) = tokio::time::timeout(limit.saturating_sub(begun.elapsed()), run(remote, &script)).await {
         let (exit, out, err) = answer?;
         if exit.ok() {
             return Ok(out);

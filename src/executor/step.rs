@@ -1,6 +1,6 @@
 //! One step on one node: `unless`, `undo`, the unit, `check`, outputs.
 
-use super::log::StepLog;
+use super::log::{self, StepLog};
 use super::probe;
 use super::scope::StepScope;
 use super::unit::{self, Earlier, Unit, collect};
@@ -22,6 +22,11 @@ pub enum Ended {
     Already,
 }
 
+/// Removes from the node what a step that is done and recorded left there: some of it is secret.
+pub async fn forget<R: Remote>(remote: &R, node: &str, task: &Task) -> Result<()> {
+    Unit { remote, node, name: unit::name(&task.id), key: &task.key }.forget().await
+}
+
 /// What a step runs with.
 pub struct Run<'a, R: Remote> {
     pub remote: &'a R,
@@ -41,6 +46,11 @@ impl<R: Remote> Run<'_, R> {
     /// # Errors
     /// Step, node, exit code, last lines, hint, log and the next commands.
     pub async fn run(&self) -> Result<Ended> {
+        let told = |text: &str| log::masked(text, &self.scope.secrets);
+        self.attempt().await.map_err(|e| Error { why: told(&e.why), hint: e.hint.as_deref().map(told), ..e })
+    }
+
+    async fn attempt(&self) -> Result<Ended> {
         let limit = Duration::from_secs(self.step.timeout * self.slowness);
         let ended = match &self.step.action {
             Action::Run { script } => self.script(script, limit).await?,
@@ -76,10 +86,12 @@ impl<R: Remote> Run<'_, R> {
             {
                 return Ok(Ended::Already);
             }
-            if earlier != Earlier::Nothing {
+            // The node knows better than a journal that has lost its end.
+            let begun = earlier != Earlier::Nothing;
+            if begun {
                 unit.stop().await?;
             }
-            if let Some(undo) = self.step.undo.as_ref().filter(|_| self.task.retried) {
+            if let Some(undo) = self.step.undo.as_ref().filter(|_| self.task.retried || begun) {
                 self.undo(undo).await?;
             }
             unit.start(&script).await?;
@@ -142,19 +154,16 @@ impl<R: Remote> Run<'_, R> {
             }
             kept.values.insert(output.name.clone(), value);
         }
-        // What was left on the node is no longer needed there, and some of it is secret.
-        unit.stop().await?;
         Ok(Ended::Done(kept))
     }
 
     async fn holds(&self, script: &str) -> Result<bool> {
-        let (exit, _, _) = collect(self.remote, &probe::bash(&self.render(script)?), b"").await?;
-        Ok(exit.ok())
+        Ok(probe::run(self.remote, &self.render(script)?).await?.0.ok())
     }
 
     async fn undo(&self, script: &str) -> Result<()> {
         self.reporter.note(format!("{}: it was begun before; undoing that first", self.task.id));
-        let (exit, out, err) = collect(self.remote, &probe::bash(&self.render(script)?), b"").await?;
+        let (exit, out, err) = probe::run(self.remote, &self.render(script)?).await?;
         if exit.ok() {
             return Ok(());
         }
@@ -163,11 +172,13 @@ impl<R: Remote> Run<'_, R> {
     }
 
     async fn upload(&self, path: &str, content: &str, mode: u32, owner: &str) -> Result<()> {
-        // The new file is whole before it takes the old one's place, and never readable by others on the way.
+        // The new file is whole before it takes the old one's place, and never readable by others on the way. A
+        // connection that breaks looks like the end of the content, so that its size is told.
         let command = format!(
             "umask 077; f=\"${{LAB_NODE_ROOT:-}}\"{path}; mkdir -p -m 755 \"$(dirname \"$f\")\" && t=$(mktemp \"$f.XXXXXX\") && \
-             cat > \"$t\" && {{ [ -n \"${{LAB_NODE_ROOT:-}}\" ] || chown {owner} \"$t\"; }} && chmod {mode:o} \"$t\" && mv \"$t\" \"$f\"",
+             cat > \"$t\" && [ \"$(wc -c < \"$t\")\" -eq {size} ] && {{ [ -n \"${{LAB_NODE_ROOT:-}}\" ] || chown {owner} \"$t\"; }} && chmod {mode:o} \"$t\" && mv \"$t\" \"$f\"",
             path = quote(path),
+            size = content.len(),
             owner = quote(owner),
         );
         let (exit, out, err) = collect(self.remote, &command, content.as_bytes()).await?;

@@ -21,7 +21,7 @@ pub enum Earlier {
     Running,
     /// The same step ended with this code.
     Done(u32),
-    /// It was cut: a reboot, a kill.
+    /// It is over and left no result: a reboot, a kill, or another version of the step.
     Cut,
     /// Another version of the step still runs.
     Other,
@@ -62,10 +62,16 @@ impl<R: Remote> Unit<'_, R> {
         self.call("stop", &[], b"").await.map(drop)
     }
 
+    /// Removes what it left, but for the trace that it was begun.
+    pub async fn forget(&self) -> Result<()> {
+        self.call("forget", &[], b"").await.map(drop)
+    }
+
     /// Starts the script.
     pub async fn start(&self, script: &str) -> Result<()> {
         let script = format!("set -euo pipefail\n{script}\n");
-        let (exit, out, err) = self.call("start", &[self.key], script.as_bytes()).await?;
+        let bytes = script.len().to_string();
+        let (exit, out, err) = self.call("start", &[self.key, &bytes], script.as_bytes()).await?;
         if exit.ok() { Ok(()) } else { Err(self.odd("start the step", &out, &err)) }
     }
 

@@ -1,21 +1,41 @@
 # Runs one step on a node as a unit of its own, so that it outlives the connection that started it.
-# Called as: unit.sh VERB NAME [ARGS]. The step's folder holds: key, script, pid, out, err, rc (the exit code, written
-# last), outputs/.
+# Called as: unit.sh VERB NAME [ARGS]. The step's folder holds: key, script, pid (with its start time), out, err, rc
+# (the exit code, written last), outputs/.
 set -u
+umask 077
 verb=$1 name=$2
-dir="${LAB_NODE_RUN:-/run/lab}/$name"
+base="${LAB_NODE_RUN:-/run/lab}"
+dir="$base/$name"
 unit="lab-$name"
+# Where systemd does not tell of an end, it is looked for; on the host that costs little.
+every=${LAB_NODE_RUN:+0.02}
 
 systemd() { [ -z "${LAB_NODE_RUN:-}" ] && [ -d /run/systemd/system ]; }
+# When the process of this number was started; nothing for one that has ended.
+started() {
+  local fields
+  { read -ra fields < "/proc/$1/stat"; } 2>/dev/null && [ "${fields[2]}" != Z ] && echo "${fields[21]}"
+}
+# Sets `pid` where there is no systemd. A number alone may be somebody else's by now.
 alive() {
-  if systemd; then systemctl -q is-active "$unit"; else [ -s "$dir/pid" ] && kill -0 "$(cat "$dir/pid")" 2>/dev/null; fi
+  if systemd; then systemctl -q is-active "$unit"; return; fi
+  local start
+  [ -s "$dir/pid" ] && read -r pid start < "$dir/pid" && [ -n "$start" ] && [ "$(started "$pid")" = "$start" ]
 }
 
+# One at a time: the start of a `lab` that was killed may still be under way when the next one looks.
+if [ "$verb" != attach ]; then
+  [ -d "$base" ] || mkdir -p "$base"
+  exec 9> "$base/.$name.lock"
+  flock 9
+fi
+
 case $verb in
-  # What is there of an earlier start with this key: running, done CODE, cut, or nothing.
+  # What is there of an earlier start: with this key running, or done CODE; with another still running; cut; or nothing.
   state)
-    if [ "$(cat "$dir/key" 2>/dev/null)" != "$3" ]; then
-      if alive; then echo other; else echo nothing; fi
+    if [ ! -e "$dir" ]; then echo nothing
+    elif [ "$(cat "$dir/key" 2>/dev/null)" != "$3" ]; then
+      if alive; then echo other; else echo cut; fi
     elif [ -s "$dir/rc" ]; then echo "done $(cat "$dir/rc")"
     elif alive; then echo running
     else echo cut
@@ -23,18 +43,29 @@ case $verb in
   # Ends what runs under this name.
   stop)
     if systemd; then systemctl stop "$unit" 2>/dev/null
-    elif [ -s "$dir/pid" ]; then kill -KILL -- "-$(cat "$dir/pid")" 2>/dev/null
+    elif alive; then
+      kill -KILL -- "-$pid" 2>/dev/null
+      while alive; do sleep 0.02; done
     fi
     rm -rf "$dir" ;;
-  # Takes the script from stdin and starts it under the key.
+  # Leaves of a step that is done no more than that it was once begun.
+  forget)
+    cd "$dir" && rm -rf outputs script wrapper out err rc pid ;;
+  # Takes the script of this many bytes from stdin and starts it under the key.
   start)
-    umask 077
+    set -e
     rm -rf "$dir"
     mkdir -p "$dir/outputs"
     cat > "$dir/script"
+    # A connection that broke looks like the end of the script: half of one must not run.
+    if [ "$(wc -c < "$dir/script")" -ne "$4" ]; then
+      rm -rf "$dir"
+      echo "the script did not come whole" >&2
+      exit 1
+    fi
     printf '%s' "$3" > "$dir/key"
     cat > "$dir/wrapper" <<WRAPPER
-echo \$\$ > '$dir/pid'
+echo \$\$ \$(cut -d' ' -f22 /proc/\$\$/stat) > '$dir/pid.new' && mv '$dir/pid.new' '$dir/pid' || exit 1
 umask 022
 bash '$dir/script' > '$dir/out' 2> '$dir/err' < /dev/null
 echo \$? > '$dir/rc.new'
@@ -42,19 +73,21 @@ mv '$dir/rc.new' '$dir/rc'
 WRAPPER
     : > "$dir/out"; : > "$dir/err"
     if systemd; then
-      systemctl reset-failed "$unit" 2>/dev/null
+      systemctl reset-failed "$unit" 2>/dev/null || true
       systemd-run --quiet --collect --unit="$unit" --property=EnvironmentFile=-/etc/environment \
         --setenv=HOME=/root --setenv=LAB_OUTPUTS="$dir/outputs" --working-directory=/root bash "$dir/wrapper"
     else
-      LAB_OUTPUTS="$dir/outputs" setsid bash "$dir/wrapper" < /dev/null > /dev/null 2>&1 &
-      until [ -s "$dir/pid" ] || [ -s "$dir/rc" ]; do sleep 0.02; done
+      LAB_OUTPUTS="$dir/outputs" setsid bash "$dir/wrapper" < /dev/null > /dev/null 2>&1 9>&- &
+      # On a full disk it may never come so far as to leave a word.
+      until [ -s "$dir/pid" ] || [ -s "$dir/rc" ] || [ -z "$(jobs -r)" ]; do sleep 0.02; done
+      [ -s "$dir/pid" ] || [ -s "$dir/rc" ]
     fi ;;
   # Hands on the output from these offsets until the step ends; exits with its code, 253 when it left none.
   attach)
     until [ -s "$dir/pid" ]; do alive || [ -s "$dir/rc" ] || exit 253; sleep 0.05; done
-    pid=$(cat "$dir/pid")
-    tail -q -s 0.2 --pid="$pid" -c "+$3" -f "$dir/out" &
-    tail -q -s 0.2 --pid="$pid" -c "+$4" -f "$dir/err" >&2 &
+    read -r pid start < "$dir/pid"
+    tail -q -s "${every:-0.2}" --pid="$pid" -c "+$3" -f "$dir/out" &
+    tail -q -s "${every:-0.2}" --pid="$pid" -c "+$4" -f "$dir/err" >&2 &
     wait
     [ -s "$dir/rc" ] || exit 253
     exit "$(cat "$dir/rc")" ;;

@@ -2,6 +2,7 @@
 //! into them. The same tree serves every driver.
 
 mod build;
+mod proof;
 mod recipe;
 mod store;
 

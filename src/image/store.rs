@@ -1,7 +1,9 @@
 //! Finished images in the cache: sealed, read-only, known by the digest of their inputs, never used when damaged.
 
-use crate::bundle::{PartFile, sha256};
+use super::proof;
+use crate::bundle::{PartFile, command, lock, sha256};
 use crate::error::{Context, Error, Result};
+use crate::event::Reporter;
 use crate::state::write;
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::PermissionsExt;
@@ -46,10 +48,13 @@ pub(super) fn seal(built: tempfile::TempDir, images: &Path, mut manifest: Manife
         std::fs::remove_dir_all(&dir).context(what)?;
     }
     std::fs::rename(built.keep(), &dir).context(what)?;
-    Ok(Image { dir, manifest })
+    let image = Image { dir, manifest };
+    // Its digests were taken a moment ago.
+    proof::keep(&image.dir, &image.names())?;
+    Ok(image)
 }
 
-/// The image of this key, if it is whole by its sizes. [`Image::verify`] proves the content.
+/// The image of this key, if it is whole by its sizes. [`Image::prove`] proves the content.
 pub fn find(images: &Path, key: &str) -> Option<Image> {
     let dir = images.join(key);
     let manifest: Manifest = serde_json::from_slice(&std::fs::read(dir.join(MANIFEST)).ok()?).ok()?;
@@ -66,6 +71,26 @@ pub fn list(images: &Path) -> Vec<Image> {
 }
 
 impl Image {
+    /// Proves that the content is what was built, in a moment where that was done before and nobody has touched a file
+    /// since; else by [`Image::verify`], which takes seconds.
+    ///
+    /// # Errors
+    /// Names the file that is not what was built.
+    pub fn prove(&self) -> Result<()> {
+        let names = self.names();
+        if proof::holds(&self.dir, &names) {
+            return Ok(());
+        }
+        self.verify()?;
+        // A cache that cannot be written to is proved each time.
+        let _ = proof::keep(&self.dir, &names);
+        Ok(())
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.manifest.files.iter().map(|f| f.name.as_str()).chain([MANIFEST]).collect()
+    }
+
     /// Reads every file and compares its digest.
     ///
     /// # Errors
@@ -85,28 +110,49 @@ impl Image {
     /// The unpacked tree, for drivers that share the host's kernel; made at the first call. Needs root.
     ///
     /// # Errors
-    /// The tree cannot be unpacked.
-    pub fn tree(&self) -> Result<PathBuf> {
+    /// The tree cannot be unpacked, or is not what was unpacked.
+    pub fn tree(&self, reporter: &Reporter) -> Result<PathBuf> {
+        let _lock = lock::take(&self.dir, &self.manifest.name, reporter)?;
         let tree = self.dir.join(TREE);
         if tree.exists() {
-            return Ok(tree);
+            return self.prove_tree(&tree).map(|()| tree);
         }
         let what = || format!("unpack the image {}", self.manifest.name);
-        let fresh = tempfile::Builder::new().prefix(".tree-").tempdir_in(&self.dir).context(what)?;
+        let fresh = tempfile::Builder::new().prefix(lock::UNFINISHED).tempdir_in(&self.dir).context(what)?;
         std::fs::set_permissions(fresh.path(), std::fs::Permissions::from_mode(0o755)).context(what)?;
         let mut command = Command::new("tar");
         command.args(["--xattrs", "--xattrs-include=*", "--numeric-owner", "-xpf"]).arg(self.dir.join("root.tar"));
-        let output = command.arg("-C").arg(fresh.path()).output().context(what)?;
+        command.arg("-C").arg(fresh.path());
+        let output = command::tied(&command).output().context(what)?;
         if !output.status.success() {
             return Err(Error::failed(what(), String::from_utf8_lossy(&output.stderr)));
         }
-        match std::fs::rename(fresh.path(), &tree) {
-            // Kept out of the temporary folder's own removal.
-            Ok(()) => drop(fresh.keep()),
-            Err(_) if tree.exists() => {}
-            Err(e) => return Err(Error::failed(what(), e)),
-        }
+        // Before the tree has its name: one without is unpacked again.
+        proof::keep_tree(&self.dir, fresh.path())?;
+        std::fs::rename(fresh.keep(), &tree).context(what)?;
         Ok(tree)
+    }
+
+    /// The same for a tree as [`Image::prove`] for files.
+    fn prove_tree(&self, tree: &Path) -> Result<()> {
+        if proof::holds_tree(&self.dir, tree) {
+            return Ok(());
+        }
+        let what = || format!("use the image {}", self.manifest.name);
+        let mut compare = Command::new("tar");
+        compare.arg("--compare").arg("-f").arg(self.dir.join("root.tar")).arg("-C").arg(tree);
+        let output = command::tied(&compare).output().context(what)?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stdout);
+            let first: Vec<&str> = said.lines().take(3).collect();
+            let why = format!("{} is not what was unpacked: {}", tree.display(), first.join("; "));
+            let hint = format!(
+                "destroy the labs whose nodes run on it, then rm -rf {}; `lab up` unpacks it again",
+                tree.display()
+            );
+            return Err(Error::failed(what(), why).hint(hint));
+        }
+        proof::keep_tree(&self.dir, tree)
     }
 }
 
@@ -125,16 +171,51 @@ mod tests {
     }
 
     #[test]
+    fn no_part_and_no_flip_of_a_manifest_makes_other_files_good() {
+        let images = tempfile::tempdir().unwrap();
+        let image = image(images.path());
+        let path = image.dir.join(MANIFEST);
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let digests = |image: &Image| image.manifest.files.iter().map(|f| f.sha256.clone()).collect::<Vec<_>>();
+        for at in 0..whole.len() {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1 << (at % 8);
+            for text in [&flipped[..], &whole[..at]] {
+                std::fs::write(&path, text).unwrap();
+                if let Some(found) = find(images.path(), "k1").filter(|found| found.verify().is_ok()) {
+                    assert!(digests(&image).starts_with(&digests(&found)) && text.len() == whole.len(), "byte {at}");
+                }
+            }
+        }
+    }
+
+    /// Writes until the kernel's clock for files, which is coarse, shows that somebody did.
+    fn overwrite(image: &Image, file: &Path, text: &str) {
+        loop {
+            std::fs::write(file, text).unwrap();
+            if !proof::holds(&image.dir, &image.names()) {
+                return;
+            }
+        }
+    }
+
+    #[test]
     fn a_sealed_image_is_found_and_a_damaged_one_is_not_used() {
         let images = tempfile::tempdir().unwrap();
         let image = image(images.path());
         assert!(image.verify().is_ok());
         assert_eq!(list(images.path()).len(), 1);
+        assert!(image.prove().is_ok() && proof::holds(&image.dir, &image.names()), "it was proved when it was made");
         let disk = image.dir.join("disk.qcow2");
         std::fs::set_permissions(&disk, std::fs::Permissions::from_mode(0o644)).unwrap();
-        std::fs::write(&disk, "disk.qcow3").unwrap();
-        let error = image.verify().unwrap_err();
+        overwrite(&image, &disk, "disk.qcow3");
+        assert!(image.verify().is_err());
+        let error = image.prove().unwrap_err();
         assert!(error.why.contains("disk.qcow2") && error.hint.unwrap().contains("lab image build x"));
+        overwrite(&image, &disk, "disk.qcow2");
+        image.prove().unwrap();
+        assert!(proof::holds(&image.dir, &image.names()), "and it was proved anew");
         std::fs::write(&disk, "short").unwrap();
         assert!(find(images.path(), "k1").is_none());
     }

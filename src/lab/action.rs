@@ -5,7 +5,7 @@ use super::file::{At, Text};
 use super::model::{Action, Output, Probe, Step};
 use super::step_file::{ActionFile, FileFile, ProbeBody, ProbeFile, StepFile, named_probe};
 use super::templates::Stand;
-use super::types::{name_problem, seconds};
+use super::types::{identifier_problem, name_problem, seconds};
 use crate::yaml::{Problem, Problems, closest, parse};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
@@ -40,8 +40,13 @@ impl Expander<'_> {
             lifetime: o.lifetime.as_ref().map(|_| duration(&o.lifetime, 0, problems)),
         });
         let outputs: Vec<Output> = outputs.collect();
+        for output in &step.outputs {
+            if let Some(why) = identifier_problem(&output.name.value) {
+                problems.add(Problem::new(output.name.span, why));
+            }
+        }
         let timeout = duration(&step.timeout, TIMEOUT, problems);
-        let hint = step.hint.as_ref().map(|t| self.early(t, frame, problems));
+        let hint = step.hint.as_ref().map(|t| self.shown(t, &frame.inputs, problems));
         let action = with_own_limits(action, step.timeout.as_ref().map(|_| timeout), hint.as_ref());
         let (unless, undo, inputs) = (text(&step.unless), text(&step.undo), frame.inputs.clone());
         let Here { name, on, needs, .. } = here;
@@ -76,7 +81,7 @@ impl Expander<'_> {
 
     fn file(&mut self, file: &FileFile, template: bool, here: &Here, problems: &mut Problems) -> Option<Action> {
         let path = self.early(&file.to, here.frame, problems);
-        if !path.starts_with('/') || path.split('/').any(|part| part == "..") {
+        if !path.starts_with('/') || path.split('/').any(|part| part == "..") || path.contains(char::is_control) {
             problems.add(Problem::new(file.to.span, format!("`{path}` is no absolute path on a node")));
         }
         let content = match (&file.content, &file.from) {
@@ -97,6 +102,9 @@ impl Expander<'_> {
             }),
         };
         let owner = file.owner.as_ref().map_or("root:root".to_owned(), |o| o.value.clone());
+        if let Some(text) = file.owner.as_ref().filter(|o| !o.value.splitn(2, ':').all(is_user)) {
+            problems.add(Problem::new(text.span, format!("`{}` is no owner like root:root", text.value)));
+        }
         Some(Action::File { path, content, template, mode, owner })
     }
 
@@ -165,8 +173,8 @@ impl Expander<'_> {
         self.check(&body.run, &inputs, here, problems);
         Probe {
             name,
-            description: self.known(&body.description, &inputs, problems),
-            hint: body.hint.as_ref().map(|h| self.known(h, &inputs, problems)),
+            description: self.shown(&body.description, &inputs, problems),
+            hint: body.hint.as_ref().map(|h| self.shown(h, &inputs, problems)),
             script: body.run.value.clone(),
             every: duration(&body.every, 2, problems),
             timeout: duration(&body.timeout, 120, problems),
@@ -210,6 +218,12 @@ pub(super) fn surplus(step: &StepFile, problems: &mut Problems) {
         }
         problems.add(problem);
     }
+}
+
+/// Whether a word can name a user or a group.
+fn is_user(word: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    !word.is_empty() && !word.starts_with('-') && word.chars().all(good)
 }
 
 fn quoted(words: &[&str]) -> String {

@@ -8,6 +8,7 @@ use super::model::{Lab, Step};
 use super::resolve::Findings;
 use super::step_file::{ActionFile, ProbeFile, StepFile, composite};
 use super::templates::meant;
+use super::types::text_problem;
 use super::values::{declarations, stand_in, typed};
 use crate::template::{self, Scope};
 use crate::yaml::{Problem, Problems, Span, closest, parse};
@@ -16,6 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Composite steps within composite steps; deeper is a step that uses itself.
 const MAX_DEPTH: usize = 8;
+/// Steps of a lab once composite steps are opened up: those that use each other twice would have no end that anybody sees.
+const MAX_STEPS: usize = 1000;
+/// Problems of a file after which its templates are not tried out any more: each may take its time to fail.
+pub(super) const ENOUGH: usize = 50;
 
 /// Opens up all steps of a lab, in order.
 pub(super) fn expand(
@@ -26,7 +31,7 @@ pub(super) fn expand(
     findings: &mut Findings,
 ) -> Vec<Step> {
     let scope = Frame { prefix: String::new(), inputs: BTreeMap::new(), on: Vec::new(), needs: Vec::new(), depth: 0 };
-    let mut expander = Expander { lab, library, findings, steps: Vec::new() };
+    let mut expander = Expander { lab, library, findings, steps: Vec::new(), opened: 0 };
     expander.list(steps, &scope, problems);
     expander.steps
 }
@@ -45,12 +50,22 @@ pub(super) struct Expander<'a> {
     pub library: Library<'a>,
     pub findings: &'a mut Findings,
     pub steps: Vec<Step>,
+    /// How many steps were looked at, composite ones among them.
+    opened: usize,
 }
 
 impl Expander<'_> {
     fn list(&mut self, steps: &[StepFile], frame: &Frame, problems: &mut Problems) {
         let mut before: BTreeSet<String> = BTreeSet::new();
         for step in steps {
+            self.opened += 1;
+            if self.opened > MAX_STEPS {
+                if self.opened == MAX_STEPS + 1 {
+                    let message = format!("more than {MAX_STEPS} steps in one lab, composite steps opened up");
+                    problems.add(Problem::new(step.span, message));
+                }
+                return;
+            }
             let name = self.name(step, problems);
             let mut needs = frame.needs.clone();
             for need in &step.needs {
@@ -125,6 +140,12 @@ impl Expander<'_> {
 
     /// Renders a text by the lab's values and these inputs alone.
     pub(super) fn known(&self, text: &Text, inputs: &BTreeMap<String, Json>, problems: &mut Problems) -> String {
+        if !template::is_template(&text.value) {
+            return text.value.clone();
+        }
+        if problems.0.len() >= ENOUGH {
+            return String::new();
+        }
         let mut scope: Scope = self.lab.values.clone().into_iter().collect();
         scope.extend(inputs.clone());
         if let Err((_, refusal)) = template::try_out(&text.value, std::slice::from_ref(&scope)) {
@@ -133,6 +154,15 @@ impl Expander<'_> {
             problems.add(Problem::new(text.span, refusal.explain(&text.value)).help(help));
         }
         template::render(&text.value, &scope).unwrap_or_default()
+    }
+
+    /// The same for a text that people will see.
+    pub(super) fn shown(&self, text: &Text, inputs: &BTreeMap<String, Json>, problems: &mut Problems) -> String {
+        let shown = self.known(text, inputs, problems);
+        if let Some(why) = text_problem(&shown) {
+            problems.add(Problem::new(text.span, why));
+        }
+        shown
     }
 
     fn composite(&mut self, path: &Text, here: Here, problems: &mut Problems) {

@@ -6,7 +6,7 @@ use super::library::Library;
 use super::model::{Export, Lab, Link, Network, NetworkKind, Node, Subnet};
 use super::templates::meant;
 use super::tool;
-use super::types::{Type, name_problem, size};
+use super::types::{Type, name_problem, size, text_problem};
 use super::values;
 use crate::error::Error;
 use crate::seed::MAX_LINKS;
@@ -16,6 +16,9 @@ use std::net::Ipv4Addr;
 
 /// More nodes than this in one lab is a mistake; a host that could hold them has other tools.
 const MAX_NODES: usize = 64;
+
+/// Files whose problems are shown.
+const MAX_FILES: usize = 20;
 
 /// What a lab file is resolved against.
 pub struct Sources<'a> {
@@ -36,7 +39,8 @@ pub(super) struct Findings(Vec<String>);
 impl Findings {
     /// Takes the problems of one file.
     pub(super) fn take(&mut self, problems: Problems, file: &str, source: &str) {
-        if !problems.is_empty() {
+        // Those of the first files are enough to begin with.
+        if !problems.is_empty() && self.0.len() < MAX_FILES {
             self.0.push(problems.render(file, source));
         }
     }
@@ -106,6 +110,11 @@ fn lab(file: &LabFile, sources: &Sources, beside: &Beside, problems: &mut Proble
     let networks = networks(file, problems);
     let nodes = nodes(file, &networks, problems);
     let exports = exports(file, &names, problems);
+    if let Some(title) = &file.title
+        && let Some(why) = text_problem(&title.value)
+    {
+        problems.add(Problem::new(title.span, why));
+    }
     let mut lab = Lab {
         name: file.name.value.clone(),
         title: file.title.as_ref().map_or_else(|| file.name.value.clone(), |t| t.value.clone()),

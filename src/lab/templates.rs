@@ -1,6 +1,7 @@
 //! Whether a step's templates can be rendered: every name is there, and every node's rendering succeeds for each kind of
 //! driver, with stand-ins for outputs that only a run makes.
 
+use super::expand::ENOUGH;
 use super::model::{Lab, Step};
 use super::scope::{self, ALWAYS, DRIVER, LAB, NODE};
 use crate::template::{self, Scope};
@@ -33,6 +34,9 @@ impl Stand<'_> {
             (true, Some(line)) => line_of(text, line, refusal),
             _ => span,
         };
+        if problems.0.len() >= ENOUGH {
+            return;
+        }
         if let Err((_, refusal)) = template::try_out(text, &[]) {
             return problems.add(Problem::new(place(&refusal), refusal.explain(text)));
         }

@@ -94,6 +94,22 @@ pub fn name_problem(name: &str) -> Option<String> {
     (!fine).then(|| format!("`{name}` is no name: small letters, digits and inner hyphens, at most 40"))
 }
 
+/// Why a name cannot be used for a value, an input or an output; None when it can. Templates and shells must be able to
+/// say it.
+pub fn identifier_problem(name: &str) -> Option<String> {
+    let starts = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let fine = name.len() <= 60
+        && name.starts_with(starts)
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    (!fine).then(|| format!("`{name}` is no name here: letters, digits, `_` and `-`, at most 60, first a letter"))
+}
+
+/// Why a text cannot be shown to people; None when it can.
+pub fn text_problem(text: &str) -> Option<&'static str> {
+    let bad = text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t'));
+    bad.then_some("this text is shown on terminals, and has a character that commands them")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -95,9 +96,27 @@ pub fn find(run: &Path) -> Option<ProcessId> {
     live(run).map(|record| record.process)
 }
 
+/// The switch by its record; by its arguments where that is lost or damaged, or not yet written.
 fn live(run: &Path) -> Option<Record> {
-    let text = std::fs::read(record_path(run)).ok()?;
-    serde_json::from_slice::<Record>(&text).ok().filter(|record| record.process.alive())
+    let text = std::fs::read(record_path(run)).unwrap_or_default();
+    let recorded = serde_json::from_slice::<Record>(&text).ok().filter(|record| record.process.alive());
+    recorded.or_else(|| scan(run))
+}
+
+/// Looks through the host's processes for `... switch --run RUN -- NETWORK...`.
+fn scan(run: &Path) -> Option<Record> {
+    let processes = std::fs::read_dir("/proc").ok()?;
+    let mut pids = processes.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.find_map(|pid| {
+        // The identity first: should the pid change hands in between, it belongs to nobody.
+        let process = ProcessId::of(pid)?;
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let arguments: Vec<&[u8]> = line.strip_suffix(b"\0")?.split(|b| *b == 0).collect();
+        let ours = [VERB.as_bytes(), b"--run", run.as_os_str().as_bytes(), b"--"];
+        let networks = arguments.get(1..)?.strip_prefix(&ours[..])?;
+        let networks = networks.iter().map(|n| String::from_utf8_lossy(n).into_owned()).collect();
+        process.alive().then_some(Record { process, networks })
+    })
 }
 
 /// Ends the lab's switch and removes what it left: sockets, record, log. Nothing to end is fine.
@@ -196,6 +215,30 @@ mod tests {
         stop(dir.path()).await.unwrap();
         let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(left, ["n1.qmp"], "others' sockets stay");
+    }
+
+    #[tokio::test]
+    async fn one_whose_record_is_lost_is_found_by_its_arguments() {
+        let dir = tempfile::tempdir().unwrap();
+        // A shell under the verb's arguments that waits for a writer who never comes.
+        let fifo = dir.path().join("fifo");
+        let kind = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, kind, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR, 0).unwrap();
+        let shell = dir.path().join("switch");
+        std::fs::write(&shell, format!(": < {}\n", fifo.display())).unwrap();
+        let mut child = Command::new("sh")
+            .arg(VERB)
+            .arg("--run")
+            .arg(dir.path())
+            .args(["--", "lan", "dmz"])
+            .current_dir(dir.path())
+            .spawn()
+            .unwrap();
+        let found = live(dir.path()).unwrap();
+        assert_eq!((Some(found.process.pid), found.networks.len()), (child.id(), 2));
+        assert_eq!(find(&dir.path().join("other")), None);
+        child.kill().await.unwrap();
+        assert_eq!(find(dir.path()), None);
     }
 
     #[test]

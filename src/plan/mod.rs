@@ -53,6 +53,10 @@ pub struct Known<'a> {
     pub running: &'a BTreeSet<String>,
     /// The nodes that have no disk, so that nothing was ever done on them.
     pub absent: &'a BTreeSet<String>,
+    /// Which disk each node has: see [`crate::state::birth`].
+    pub births: &'a BTreeMap<String, String>,
+    /// Tasks whose outputs are not there any more, or damaged.
+    pub lost_outputs: &'a BTreeSet<String>,
     /// Seconds since 1970.
     pub now: u64,
 }
@@ -145,37 +149,81 @@ fn boot(node: &str, known: &Known) -> Task {
     Task { id: boot_id(node), kind, needs, reads, key: String::new(), verdict, retried: false, resumable: false }
 }
 
+/// The record after which the journal speaks of the node's disk: its last birth, or a loss.
+pub fn origin<'a>(records: &'a [Record], boot: &str) -> Option<&'a Record> {
+    records.iter().rfind(|r| is_origin(r, boot))
+}
+
+fn is_origin(record: &Record, boot: &str) -> bool {
+    match record.what {
+        What::Created => record.task == boot,
+        What::Lost => record.task == boot || record.task.is_empty(),
+        _ => false,
+    }
+}
+
+/// How far the journal can be believed for some nodes.
+struct History {
+    /// The first record that counts.
+    since: usize,
+    /// Steps may have been begun that no record tells of.
+    doubt: bool,
+    /// It is about these very disks.
+    ours: bool,
+}
+
+impl History {
+    fn of(nodes: &[String], known: &Known) -> Self {
+        let mut all = Self { since: 0, doubt: false, ours: true };
+        for node in nodes.iter().filter(|n| !known.absent.contains(*n)) {
+            let boot = boot_id(node);
+            let Some(at) = known.records.iter().rposition(|r| is_origin(r, &boot)) else {
+                all.ours = false;
+                continue;
+            };
+            let origin = &known.records[at];
+            let birth = known.births.get(node).map_or("", String::as_str);
+            all.since = all.since.max(at);
+            all.doubt |= origin.what == What::Lost;
+            all.ours &= origin.task == boot && origin.key == birth;
+        }
+        Self { doubt: all.doubt || !all.ours, ..all }
+    }
+}
+
 /// Whether a step's task runs: it was never done, does something else now, or follows one that runs again.
 fn judge(mut task: Task, nodes: &[String], before: &[Task], known: &Known) -> Task {
-    let created = nodes
-        .iter()
-        .filter_map(|n| known.records.iter().rposition(|r| r.what == What::Created && r.task == boot_id(n)));
-    let since = created.max().unwrap_or(0);
-    let last = known.records.iter().skip(since).rfind(|r| r.task == task.id);
+    let history = History::of(nodes, known);
+    let last = known.records.iter().skip(history.since).rfind(|r| r.task == task.id).filter(|_| history.ours);
     let gone = nodes.iter().any(|n| known.absent.contains(n));
     let again = before
         .iter()
         .find(|t| task.needs.contains(&t.id) && matches!(t.kind, TaskKind::Step { .. }) && t.verdict != Verdict::Done);
     let why = match last {
         _ if gone => Some("its node does not exist".to_owned()),
+        None if history.doubt => Some("what was done on its node is not known".to_owned()),
         None => Some("it was never run".to_owned()),
         Some(r) if r.what == What::Failed => Some("it failed".to_owned()),
         Some(r) if r.what == What::Started => Some("it was begun and not finished".to_owned()),
         Some(r) if r.key != task.key => Some("it says something else now".to_owned()),
         Some(_) => again.map(|t| format!("{} runs again", t.id)),
     };
-    task.retried = !gone && last.is_some();
+    task.retried = !gone && (last.is_some() || history.doubt);
     task.resumable = !gone && last.is_some_and(|r| r.what == What::Started && r.key == task.key);
     task.verdict = why.map_or(Verdict::Done, |why| Verdict::Run { why });
     task
 }
 
-/// A task that will run reads outputs: where one has expired, its producer runs again, alone.
+/// A task that will run reads outputs: where one has expired or is lost, its producer runs again, alone.
 fn renew_expired(tasks: &mut [Task], lab: &Lab, known: &Known) {
     let wanted: BTreeSet<String> =
         tasks.iter().filter(|t| t.verdict != Verdict::Done).flat_map(|t| t.reads.iter().cloned()).collect();
     for task in tasks.iter_mut().filter(|t| t.verdict == Verdict::Done && wanted.contains(&t.id)) {
         let TaskKind::Step { index, .. } = task.kind else { continue };
+        if known.lost_outputs.contains(&task.id) {
+            task.verdict = Verdict::Run { why: "its output is not there any more".into() };
+            continue;
+        }
         let lifetime = lab.steps.get(index).and_then(|s| s.outputs.iter().filter_map(|o| o.lifetime).min());
         let done = known.records.iter().rfind(|r| r.task == task.id && r.what == What::Done);
         if let (Some(lifetime), Some(done)) = (lifetime, done)

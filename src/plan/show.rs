@@ -112,6 +112,7 @@ mod tests {
     use crate::driver::fake::Fake;
     use crate::lab::resolve::{Sources, resolve};
     use crate::plan::{Known, plan};
+    use crate::state::journal::{Record, What};
     use std::collections::BTreeMap;
 
     const LAB: &str = "\
@@ -136,7 +137,16 @@ steps:
         let lab = resolve(&Sources { name: "l", text: LAB, library: &library, set: &BTreeMap::new() }).unwrap();
         let (running, absent) = (BTreeSet::from(["n1".to_owned()]), BTreeSet::from(["n2".to_owned()]));
         let facts = Fake::new();
-        let known = Known { facts: facts.facts(), records: &[], running: &running, absent: &absent, now: 0 };
+        let born = Record { time: 0, task: "boot n1".into(), key: String::new(), what: What::Created };
+        let known = Known {
+            facts: facts.facts(),
+            records: &[born],
+            running: &running,
+            absent: &absent,
+            births: &BTreeMap::new(),
+            lost_outputs: &BTreeSet::new(),
+            now: 0,
+        };
         let shown = show(&lab, &plan(&lab, &known));
         let expected = "\
 two: two

@@ -37,13 +37,22 @@ struct World {
     records: Vec<Record>,
     running: BTreeSet<String>,
     absent: BTreeSet<String>,
+    births: BTreeMap<String, String>,
+    lost_outputs: BTreeSet<String>,
     now: u64,
 }
 
 impl World {
     fn new() -> Self {
         let nodes: BTreeSet<String> = ["n1".to_owned(), "n2".to_owned()].into();
-        Self { records: Vec::new(), running: BTreeSet::new(), absent: nodes, now: 1000 }
+        Self {
+            records: Vec::new(),
+            running: BTreeSet::new(),
+            absent: nodes,
+            births: BTreeMap::new(),
+            lost_outputs: BTreeSet::new(),
+            now: 1000,
+        }
     }
 
     fn plan(&self, text: &str) -> Vec<Task> {
@@ -52,6 +61,8 @@ impl World {
             records: &self.records,
             running: &self.running,
             absent: &self.absent,
+            births: &self.births,
+            lost_outputs: &self.lost_outputs,
             now: self.now,
         };
         plan(&lab(text), &known)
@@ -139,4 +150,58 @@ fn a_node_made_anew_has_nothing_done() {
     world.running.remove("n2");
     world.absent.insert("n2".into());
     assert_eq!(running(&world.plan(LAB)), ["boot n2", "join@n2", "late@n2", "observe after"]);
+}
+
+#[test]
+fn a_lost_output_runs_its_producer_alone_when_it_is_wanted() {
+    let mut world = World::new();
+    let tasks = world.plan(LAB);
+    world.finish(&tasks);
+    world.lost_outputs.insert("token@n1".into());
+    assert_eq!(running(&world.plan(LAB)), [""; 0], "nobody wants it");
+    let edited = LAB.replace("echo {{ outputs", "echo  {{ outputs");
+    assert_eq!(running(&world.plan(&edited)), ["token@n1", "join@n2", "late@n2", "observe after"]);
+}
+
+#[test]
+fn a_journal_of_another_disk_proves_nothing_and_undo_comes_first() {
+    let mut world = World::new();
+    let tasks = world.plan(LAB);
+    world.finish(&tasks);
+    world.births.insert("n2".into(), "another".into());
+    let tasks = world.plan(LAB);
+    assert_eq!(running(&tasks), ["join@n2", "late@n2", "observe after"]);
+    assert!(tasks.iter().find(|t| t.id == "join@n2").unwrap().retried);
+    let lost = Record { time: 1, task: "boot n2".into(), key: "another".into(), what: What::Lost };
+    world.records.push(lost);
+    let join = |tasks: Vec<Task>| tasks.into_iter().find(|t| t.id == "join@n2").unwrap();
+    assert!(join(world.plan(LAB)).retried, "also when the next run was cut before it");
+    let key = join(world.plan(LAB)).key;
+    world.records.push(Record { time: 1, task: "join@n2".into(), key, what: What::Done });
+    assert_eq!(running(&world.plan(LAB)), ["late@n2", "observe after"], "what was done since is known");
+}
+
+/// What the journal can lose, it loses in the direction of doing again: no prefix of it makes a step done that the node
+/// does not have.
+#[test]
+fn no_prefix_of_a_journal_takes_a_step_for_done_on_a_disk_where_it_was_not() {
+    let mut world = World::new();
+    let tasks = world.plan(LAB);
+    world.finish(&tasks);
+    let born = |key: &str| Record { time: 2, task: "boot n1".into(), key: key.into(), what: What::Created };
+    world.records.push(born("second"));
+    world.births.insert("n1".into(), "second".into());
+    let done = tasks.iter().find(|t| t.id == "token@n1").unwrap();
+    let started = Record { time: 3, task: done.id.clone(), key: done.key.clone(), what: What::Started };
+    world.records.push(started);
+    let all = world.records.clone();
+    for length in 0..=all.len() {
+        world.records = all[..length].to_vec();
+        let runs = world.plan(LAB);
+        assert!(running(&runs).contains(&"token@n1"), "after {length} records");
+    }
+    world.records = all;
+    world.records.push(Record { time: 4, task: String::new(), key: String::new(), what: What::Lost });
+    let tasks = world.plan(LAB);
+    assert!(running(&tasks).len() == 5 && tasks.iter().filter(|t| !t.key.is_empty()).all(|t| t.retried));
 }

@@ -1,9 +1,11 @@
 //! What was started and what was finished: one checksummed line per record, appended and synced. `up` resumes from it.
 
-use crate::error::{Context, Result};
+use super::sealed;
+use crate::error::{Context, Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -12,9 +14,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Record {
     /// Seconds since 1970.
     pub time: u64,
-    /// The task's identifier in the plan.
+    /// The task's identifier in the plan. Empty for what concerns them all.
     pub task: String,
-    /// The task's key: what it would do. Empty for nodes.
+    /// The task's key: what it would do. For a node, which disk it is: see [`super::birth`].
     pub key: String,
     pub what: What,
 }
@@ -23,8 +25,10 @@ pub struct Record {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum What {
-    /// A node's disk was made anew: what was done on an earlier one is void.
+    /// A node's disk is made anew: what was done on an earlier one is void.
     Created,
+    /// What was done on a node until here is not known; it may be anything.
+    Lost,
     Started,
     /// Done and checked.
     Done,
@@ -35,11 +39,13 @@ pub enum What {
 pub struct Journal {
     file: File,
     records: Vec<Record>,
+    /// The bytes of all whole lines.
+    length: u64,
 }
 
 impl Journal {
-    /// Opens the journal of a lab, making it where it is missing. A torn or damaged line ends what is believed: what came
-    /// after it is cut off, so that the next record stands on a line of its own.
+    /// Opens the journal of a lab, making it where it is missing. A torn last line is a record that was not yet true, and
+    /// goes. A damaged one ends what is believed: nobody knows what it and those after it said.
     pub fn open(path: &Path) -> Result<Self> {
         let what = || format!("open the journal {}", path.display());
         let bytes = match std::fs::read(path) {
@@ -47,17 +53,28 @@ impl Journal {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(e) => return Err(e).context(what),
         };
-        let (records, good) = read(&bytes);
-        let file = File::options().create(true).append(true).open(path).context(what)?;
-        if good < bytes.len() {
-            file.set_len(good as u64).context(what)?;
+        let found = read(&bytes);
+        let file = File::options().create(true).append(true).mode(0o600).open(path).context(what)?;
+        if found.good < bytes.len() {
+            file.set_len(found.good as u64).context(what)?;
         }
-        Ok(Self { file, records })
+        if let Some(above) = path.parent().filter(|_| bytes.is_empty()) {
+            File::open(above).and_then(|dir| dir.sync_all()).context(what)?;
+        }
+        let mut journal = Self { file, records: found.records, length: found.good as u64 };
+        if let Some(last) = found.unended {
+            // Only the end of its line is not what was written.
+            journal.write(last)?;
+        }
+        if found.damaged {
+            journal.append("", "", What::Lost)?;
+        }
+        Ok(journal)
     }
 
     /// The records that are believed, for those who only look: nothing is changed, no writer is disturbed.
     pub fn look(path: &Path) -> Vec<Record> {
-        std::fs::read(path).map(|bytes| read(&bytes).0).unwrap_or_default()
+        parse(&std::fs::read(path).unwrap_or_default())
     }
 
     /// The records that are believed.
@@ -67,14 +84,31 @@ impl Journal {
 
     /// Appends a record; on disk when this returns.
     pub fn append(&mut self, task: &str, key: &str, what: What) -> Result<()> {
-        let record = Record { time: now(), task: task.to_owned(), key: key.to_owned(), what };
+        self.write(Record { time: now(), task: task.to_owned(), key: key.to_owned(), what })
+    }
+
+    fn write(&mut self, record: Record) -> Result<()> {
         let context = || "write the journal".to_owned();
-        let line = line(&record).context(context)?;
-        self.file.write_all(line.as_bytes()).context(context)?;
-        self.file.sync_data().context(context)?;
+        let line = sealed::line(&record).context(context)?;
+        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        if let Err(e) = written {
+            // A part of a line must not stand before the next one.
+            let _ = self.file.set_len(self.length);
+            let hint = "is the disk full? What was done so far is kept, and `lab up` goes on there";
+            return Err(Error::failed(context(), e).hint(hint));
+        }
+        self.length += line.len() as u64;
         self.records.push(record);
         Ok(())
     }
+}
+
+/// The records of a journal's bytes that are believed.
+pub fn parse(bytes: &[u8]) -> Vec<Record> {
+    let found = read(bytes);
+    let lost = Record { time: now(), task: String::new(), key: String::new(), what: What::Lost };
+    let more = found.unended.into_iter().chain(found.damaged.then_some(lost));
+    found.records.into_iter().chain(more).collect()
 }
 
 /// Seconds since 1970.
@@ -82,31 +116,29 @@ pub fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
 }
 
-fn line(record: &Record) -> serde_json::Result<String> {
-    let json = serde_json::to_string(record)?;
-    Ok(format!("{} {json}\n", checksum(json.as_bytes())))
+/// What a journal's bytes say.
+struct Found {
+    records: Vec<Record>,
+    /// How many bytes their lines take.
+    good: usize,
+    /// The last record, whole but for the end of its line.
+    unended: Option<Record>,
+    /// Something that was a record once cannot be read any more.
+    damaged: bool,
 }
 
-fn checksum(bytes: &[u8]) -> String {
-    blake3::hash(bytes).to_hex()[..16].to_owned()
-}
-
-/// The records up to the first line that is not whole, and how many bytes they take.
-fn read(bytes: &[u8]) -> (Vec<Record>, usize) {
-    let mut records = Vec::new();
-    let mut good = 0;
+fn read(bytes: &[u8]) -> Found {
+    let mut found = Found { records: Vec::new(), good: 0, unended: None, damaged: false };
     for line in bytes.split_inclusive(|b| *b == b'\n') {
-        let Some(record) = parse(line) else { break };
-        records.push(record);
-        good += line.len();
+        let Some(record) = sealed::read_line(line).filter(|_| line.ends_with(b"\n")) else { break };
+        found.records.push(record);
+        found.good += line.len();
     }
-    (records, good)
-}
-
-fn parse(line: &[u8]) -> Option<Record> {
-    let line = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
-    let (sum, json) = line.split_once(' ')?;
-    (checksum(json.as_bytes()) == sum).then(|| serde_json::from_str(json).ok())?
+    let rest = &bytes[found.good..];
+    let without_end = rest.split_last().map_or(rest, |(_, line)| line);
+    found.unended = sealed::read_line(rest).or_else(|| sealed::read_line(without_end));
+    found.damaged = found.unended.is_none() && rest.contains(&b'\n');
+    found
 }
 
 #[cfg(test)]
@@ -114,9 +146,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn sample() -> Vec<u8> {
+    fn sample() -> (Vec<Record>, Vec<u8>) {
         let record = |n: u64| Record { time: n, task: format!("t{n}"), key: "k".into(), what: What::Done };
-        (0..4).flat_map(|n| line(&record(n)).unwrap().into_bytes()).collect()
+        let all: Vec<Record> = (0..4).map(record).collect();
+        let bytes = all.iter().flat_map(|r| sealed::line(r).unwrap().into_bytes()).collect();
+        (all, bytes)
     }
 
     #[test]
@@ -136,25 +170,66 @@ mod tests {
         assert_eq!(Journal::open(&path).unwrap().records().len(), 2);
     }
 
+    /// Every file that begins like the sample, opened as `up` does: what is believed, and what is believed the next time.
+    fn opened(bytes: &[u8]) -> (Vec<Record>, Vec<Record>) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        std::fs::write(&path, bytes).unwrap();
+        let looked: Vec<(String, What)> = Journal::look(&path).into_iter().map(|r| (r.task, r.what)).collect();
+        let first = Journal::open(&path).unwrap().records().to_vec();
+        assert_eq!(looked, first.iter().map(|r| (r.task.clone(), r.what)).collect::<Vec<_>>());
+        (first, Journal::open(&path).unwrap().records().to_vec())
+    }
+
+    #[test]
+    fn every_prefix_is_a_prefix_of_the_truth() {
+        let (all, bytes) = sample();
+        for cut in 0..=bytes.len() {
+            let (some, again) = opened(&bytes[..cut]);
+            assert_eq!(&all[..some.len()], &some[..], "{cut} bytes");
+            assert_eq!(some, again);
+        }
+    }
+
+    #[test]
+    fn a_flipped_byte_leaves_the_truth_or_says_that_something_is_lost() {
+        let (all, bytes) = sample();
+        for at in 0..bytes.len() {
+            for flip in [1, 2, 0x20, 0x80, 0xff, bytes[at] ^ b'\n'] {
+                let mut bytes = bytes.clone();
+                bytes[at] ^= flip;
+                let (some, again) = opened(&bytes);
+                assert_eq!(some, again, "byte {at}");
+                match some.split_last() {
+                    Some((last, before)) if last.what == What::Lost => assert_eq!(&all[..before.len()], before),
+                    // A flip that takes the end of the last line away, or nothing.
+                    _ => assert_eq!(some, all, "byte {at}, {flip:#x}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_that_could_not_be_written_leaves_no_part_of_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal");
+        let mut journal = Journal::open(&path).unwrap();
+        journal.append("a", "k", What::Done).unwrap();
+        let good = journal.file;
+        // A device that is always full.
+        journal.file = File::options().write(true).open("/dev/full").unwrap();
+        let e = journal.append("b", "k", What::Done).unwrap_err();
+        assert!(e.hint.unwrap().contains("lab up"));
+        assert_eq!(journal.records().len(), 1);
+        journal.file = good;
+        journal.append("c", "k", What::Done).unwrap();
+        assert_eq!(Journal::open(&path).unwrap().records().len(), 2);
+    }
+
     proptest! {
         #[test]
-        fn every_prefix_is_a_prefix_of_the_truth(cut in 0usize..600) {
-            let bytes = sample();
-            let (all, _) = read(&bytes);
-            let (some, good) = read(&bytes[..cut.min(bytes.len())]);
-            prop_assert!(good <= cut);
-            prop_assert_eq!(&all[..some.len()], &some[..]);
-        }
-
-        #[test]
-        fn a_flipped_byte_is_never_believed(at in 0usize..300, flip in 1u8..=255) {
-            let mut bytes = sample();
-            let (all, _) = read(&bytes);
-            let at = at % bytes.len();
-            bytes[at] ^= flip;
-            let (some, _) = read(&bytes);
-            prop_assert!(some.len() < all.len());
-            prop_assert_eq!(&all[..some.len()], &some[..]);
+        fn noise_is_never_believed(noise in prop::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(read(&noise).records.is_empty());
         }
     }
 }

@@ -1,9 +1,12 @@
-//! What outlives a run: records, the journal, outputs, locks, processes by identity.
+//! What outlives a run: records, the journal, the ledger, outputs, locks, processes by identity.
 
+pub mod birth;
 pub mod journal;
+pub mod ledger;
 pub mod lock;
 pub mod outputs;
 pub mod process;
 pub mod record;
+pub mod sealed;
 pub mod tail;
 pub mod write;

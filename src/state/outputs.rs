@@ -1,6 +1,6 @@
 //! What steps left for later ones: a file per task, 0600, since some of it is secret.
 
-use super::write;
+use super::{sealed, write};
 use crate::error::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -21,11 +21,11 @@ fn path(dir: &Path, task: &str) -> PathBuf {
 /// Writes the outputs of a task below the lab's folder.
 pub fn save(dir: &Path, task: &str, outputs: &Outputs) -> Result<()> {
     crate::paths::Paths::make_private(&dir.join("outputs"))?;
-    let text = serde_json::to_vec(outputs).context(|| format!("keep the outputs of {task}"))?;
+    let text = sealed::file(outputs).context(|| format!("keep the outputs of {task}"))?;
     write::atomically(&path(dir, task), &text, 0o600)
 }
 
-/// The outputs of a task; None when it left none or they cannot be read.
+/// The outputs of a task; None when it left none or they are damaged.
 pub fn load(dir: &Path, task: &str) -> Option<Outputs> {
-    serde_json::from_slice(&std::fs::read(path(dir, task)).ok()?).ok()
+    sealed::read_file(&std::fs::read(path(dir, task)).ok()?).ok()
 }

@@ -1,6 +1,6 @@
 //! What is known of a lab that exists: enough to reach, show and destroy it without its lab file.
 
-use super::write;
+use super::{sealed, write};
 use crate::driver::{BaseImage, Forward, Place};
 use crate::error::{Context, Error, Result};
 use crate::lab::model::Lab;
@@ -38,7 +38,7 @@ impl LabRecord {
         match std::fs::read(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e).context(|| format!("read {}", path.display())),
-            Ok(text) => serde_json::from_slice(&text).map(Some).map_err(|e| {
+            Ok(text) => sealed::read_file(&text).map(Some).map_err(|e| {
                 let hint = format!("`lab destroy {lab}` still removes everything");
                 Error::failed(format!("read {}", path.display()), e).hint(hint)
             }),
@@ -49,7 +49,7 @@ impl LabRecord {
     pub fn save(&self, paths: &Paths) -> Result<()> {
         let dir = paths.lab(&self.lab.name);
         Paths::make_private(&dir)?;
-        let text = serde_json::to_vec_pretty(self).context(|| "write the lab's record".to_owned())?;
+        let text = sealed::file(self).context(|| "write the lab's record".to_owned())?;
         write::atomically(&dir.join(FILE), &text, 0o600)
     }
 }

@@ -3,6 +3,27 @@
 use super::tree::Span;
 use std::fmt::Write;
 
+/// Characters of a source line that are shown before the place of a problem; after it, twice as many.
+const AROUND: usize = 60;
+/// Characters of a message that are shown: it may quote the file.
+const MESSAGE: usize = 600;
+/// Problems of one file that are shown.
+const SHOWN: usize = 50;
+
+/// What a terminal would take for a command is shown as a sign.
+fn visible(c: char) -> char {
+    if c.is_control() && c != '\t' { '\u{fffd}' } else { c }
+}
+
+fn short(text: String) -> String {
+    let visible = |c| if c == '\n' { c } else { visible(c) };
+    let mut shown: String = text.chars().take(MESSAGE).map(visible).collect();
+    if text.chars().nth(MESSAGE).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
 /// One thing that is wrong in a file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
@@ -16,12 +37,12 @@ pub struct Problem {
 impl Problem {
     /// A problem at this place.
     pub fn new(span: Span, message: impl Into<String>) -> Self {
-        Self { span, message: message.into(), help: None }
+        Self { span, message: short(message.into()), help: None }
     }
 
     /// The same problem, with help.
     pub fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.help = Some(short(help.into()));
         self
     }
 
@@ -35,6 +56,10 @@ impl Problem {
             let margin = " ".repeat(line.to_string().len());
             let _ = writeln!(out, "{margin}--> {file}:{line}:{column}");
             if let Some(text) = source.lines().nth(line - 1) {
+                // Of a long line, what is around the place.
+                let first = column.saturating_sub(1 + AROUND);
+                let text: String = text.chars().skip(first).take(3 * AROUND).map(visible).collect();
+                let column = column - first;
                 // A tab keeps its width, so that the caret stands under its place.
                 let pad: String = text.chars().take(column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
                 let room = text.chars().count().saturating_sub(column - 1).max(1);
@@ -68,13 +93,22 @@ impl Problems {
     pub fn render(&self, file: &str, source: &str) -> String {
         let mut sorted: Vec<&Problem> = self.0.iter().collect();
         sorted.sort_by_key(|p| (p.span.line, p.span.column));
-        let texts: Vec<String> = sorted.iter().map(|p| p.render(file, source)).collect();
+        let mut texts: Vec<String> = sorted.iter().take(SHOWN).map(|p| p.render(file, source)).collect();
+        if sorted.len() > SHOWN {
+            texts.push(format!("and {} more like these\n", sorted.len() - SHOWN));
+        }
         texts.join("\n")
     }
 }
 
+/// Nobody mistypes a longer name.
+const LONGEST_NAME: usize = 100;
+
 /// The candidate that was probably meant: nearest by edits, and near enough to be no guess.
 pub fn closest<'a>(given: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if given.len() > LONGEST_NAME {
+        return None;
+    }
     let limit = (given.chars().count() / 3).max(1);
     candidates
         .into_iter()

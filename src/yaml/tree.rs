@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span as RawSpan};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// No lab file is larger; a file that is, is a mistake or an attack.
 const MAX_BYTES: usize = 1 << 20;
@@ -10,6 +10,8 @@ const MAX_BYTES: usize = 1 << 20;
 const MAX_DEPTH: usize = 64;
 /// Nodes after aliases are expanded: an alias bomb ends here.
 const MAX_NODES: usize = 50_000;
+/// Bytes of text after aliases are expanded: a bomb of few large texts.
+const MAX_TEXT: usize = 8 << 20;
 
 /// A range of a source text. Lines and columns count from 1, columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
@@ -93,18 +95,28 @@ fn convert(span: RawSpan) -> Span {
 #[derive(Default)]
 struct Builder {
     open: Vec<Open>,
-    anchors: HashMap<usize, (Node, usize)>,
-    nodes: usize,
+    anchors: HashMap<usize, (Node, Size)>,
+    size: Size,
     root: Option<Node>,
+}
+
+/// How much of a tree there is: values, and bytes of their texts.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    nodes: usize,
+    bytes: usize,
 }
 
 /// A list or mapping under construction.
 struct Open {
     value: Value,
     key: Option<Key>,
+    /// A mapping's keys until here.
+    keys: HashSet<String>,
     span: Span,
     anchor: usize,
-    first_node: usize,
+    /// What there was before it.
+    before: Size,
 }
 
 impl Builder {
@@ -113,27 +125,26 @@ impl Builder {
             Event::Scalar(text, style, anchor, _) => {
                 let quoted = style != ScalarStyle::Plain;
                 let null = !quoted && matches!(text.as_ref(), "" | "~" | "null");
+                let before = self.size;
+                self.count(Size { nodes: 1, bytes: text.len() }, span)?;
                 let value = if null { Value::Null } else { Value::Scalar { text: text.into_owned(), quoted } };
-                let first = self.nodes;
-                self.count(1, span)?;
-                self.close(Node { value, span }, anchor, first)
+                self.close(Node { value, span }, anchor, before)
             }
             Event::SequenceStart(anchor, _) => self.open(Value::List(Vec::new()), span, anchor),
             Event::MappingStart(anchor, _) => self.open(Value::Map(Vec::new()), span, anchor),
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(done) => self.close(Node { value: done.value, span: done.span }, done.anchor, done.first_node),
+                Some(done) => self.close(Node { value: done.value, span: done.span }, done.anchor, done.before),
                 None => Ok(()),
             },
             Event::Alias(id) => {
-                let (mut node, size) = self
-                    .anchors
-                    .get(&id)
-                    .cloned()
-                    .ok_or_else(|| Problem::new(span, "this alias points into itself or to no anchor"))?;
-                node.span = span;
-                let first = self.nodes;
+                let nowhere = || Problem::new(span, "this alias points into itself or to no anchor");
+                let size = self.anchors.get(&id).ok_or_else(nowhere)?.1;
+                let before = self.size;
+                // Counted before it is copied.
                 self.count(size, span)?;
-                self.close(node, 0, first)
+                let mut node = self.anchors.get(&id).ok_or_else(nowhere)?.0.clone();
+                node.span = span;
+                self.close(node, 0, before)
             }
             Event::DocumentStart(_) if self.root.is_some() => {
                 Err(Problem::new(span, "a second document starts here; one file holds one lab"))
@@ -146,23 +157,30 @@ impl Builder {
         if self.open.len() >= MAX_DEPTH {
             return Err(Problem::new(span, format!("nested deeper than {MAX_DEPTH} levels")));
         }
-        let first_node = self.nodes;
-        self.count(1, span)?;
-        self.open.push(Open { value, key: None, span, anchor, first_node });
+        let before = self.size;
+        self.count(Size { nodes: 1, bytes: 0 }, span)?;
+        self.open.push(Open { value, key: None, keys: HashSet::new(), span, anchor, before });
         Ok(())
     }
 
-    fn count(&mut self, more: usize, span: Span) -> Result<(), Problem> {
-        self.nodes += more;
-        if self.nodes > MAX_NODES {
+    fn count(&mut self, more: Size, span: Span) -> Result<(), Problem> {
+        self.size.nodes += more.nodes;
+        self.size.bytes += more.bytes;
+        if self.size.nodes > MAX_NODES {
             return Err(Problem::new(span, format!("more than {MAX_NODES} values once aliases are expanded")));
+        }
+        if self.size.bytes > MAX_TEXT {
+            return Err(Problem::new(span, format!("more than {MAX_TEXT} bytes of text once aliases are expanded")));
         }
         Ok(())
     }
 
-    fn close(&mut self, node: Node, anchor: usize, first_node: usize) -> Result<(), Problem> {
+    fn close(&mut self, node: Node, anchor: usize, before: Size) -> Result<(), Problem> {
         if anchor != 0 {
-            self.anchors.insert(anchor, (node.clone(), self.nodes - first_node));
+            let (nodes, bytes) = (self.size.nodes - before.nodes, self.size.bytes - before.bytes);
+            // The copy counts too: anchors within anchors multiply like aliases.
+            self.count(Size { nodes: 0, bytes }, node.span)?;
+            self.anchors.insert(anchor, (node.clone(), Size { nodes, bytes }));
         }
         let Some(parent) = self.open.last_mut() else {
             self.root = Some(node);
@@ -177,7 +195,7 @@ impl Builder {
                         Value::Scalar { text, .. } => text,
                         _ => return Err(Problem::new(node.span, "a key must be a text")),
                     };
-                    if entries.iter().any(|(k, _)| k.text == text) {
+                    if !parent.keys.insert(text.clone()) {
                         return Err(Problem::new(node.span, format!("the key `{text}` stands here twice")));
                     }
                     parent.key = Some(Key { text, span: node.span });
@@ -228,6 +246,14 @@ mod tests {
     }
 
     #[test]
+    fn a_bomb_of_one_large_text_is_refused() {
+        let text = format!("a: &x {}\nb: [{}]\n", "x".repeat(100_000), vec!["*x"; 10_000].join(", "));
+        assert!(parse(&text).unwrap_err().message.contains("bytes of text"));
+        let deep = format!("{}{}", "&a [".repeat(60), "x".repeat(900_000));
+        assert!(parse(&deep).is_err());
+    }
+
+    #[test]
     fn refuses_with_a_place() {
         for (text, part) in [
             ("a: 1\na: 2\n", "twice"),
@@ -238,7 +264,9 @@ mod tests {
             let problem = parse(text).unwrap_err();
             assert!(problem.message.contains(part), "{text:?}: {problem:?}");
         }
-        assert!(parse(&"[".repeat(200)).is_err());
+        for deep in ["[", "{a: ", "- ", "? "] {
+            assert!(parse(&deep.repeat(100_000)).is_err(), "{deep}");
+        }
         assert_eq!(parse("a: 1\nb: [\n").unwrap_err().span.line, 3);
     }
 

@@ -95,6 +95,9 @@ fn ctrl_c_leaves_the_node_and_its_step_and_the_next_up_finds_both() {
     }
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    lines.find(|l| l.as_ref().unwrap().contains("stopping:")).unwrap().unwrap();
+    // The second time it does not wait for the step.
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(130));
     let (out, _, _) = run(home.lab(&["status", "x"]));

@@ -19,7 +19,7 @@ fn ok(command: Command) -> (String, String) {
 }
 
 /// What nodes could leave on the host: mounts, links, network namespaces, cgroups, and the sysctls they must not touch.
-fn host() -> BTreeSet<String> {
+pub fn host() -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     let mut add = |kind: &str, text: String| all.extend(text.lines().map(|l| format!("{kind}: {l}")));
     let shell =

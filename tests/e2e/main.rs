@@ -1,9 +1,12 @@
 //! Real nodes. Needs the images (`lab image build`) and the host's packages; `scripts/test` has both.
 
+#[path = "../support/kill.rs"]
+mod harness;
 #[path = "../support/mod.rs"]
 mod support;
 
 mod flannel;
+mod kill;
 mod labs;
 mod panic;
 mod two_nodes;

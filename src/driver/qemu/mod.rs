@@ -6,7 +6,7 @@ mod console;
 mod disk;
 mod host;
 mod process;
-mod qmp;
+pub mod qmp;
 
 use self::accel::Choice;
 use self::console::Console;

@@ -25,7 +25,11 @@ impl Qmp {
     /// Connects and negotiates. `limit` holds for this and for each answer: QEMU answers late when the host is busy or
     /// somebody else talks to it.
     pub async fn connect(socket: &Path, limit: Duration) -> io::Result<Self> {
-        let stream = within(limit, UnixStream::connect(socket)).await?;
+        Self::over(within(limit, UnixStream::connect(socket)).await?, limit).await
+    }
+
+    /// The same over a connection that is there.
+    pub async fn over(stream: UnixStream, limit: Duration) -> io::Result<Self> {
         let (read, write) = stream.into_split();
         let mut qmp = Self { read: BufReader::new(read), write, limit };
         let greeting = within(limit, qmp.line()).await?;

@@ -1,0 +1,223 @@
+//! The kill harness: SIGKILL of `lab` at instants of an `up` that a seed chooses, then `up` and `destroy`.
+
+use crate::support::Home;
+use std::io::{BufRead, BufReader};
+use std::ops::Range;
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// What is killed, and how it is told that all is well.
+pub struct Subject<'a> {
+    pub up: &'a [&'a str],
+    pub destroy: &'a [&'a str],
+    /// A cache of its own, or the user's, where the images are.
+    pub own_cache: bool,
+    /// Prepares the folders.
+    pub begin: &'a (dyn Fn(&Home) + Sync),
+    /// Whether a finished `up` is what the lab file says.
+    pub converged: &'a (dyn Fn(&Home) -> Result<(), String> + Sync),
+    /// What is left outside the lab's folders after `destroy`, but for files in them.
+    pub leftovers: &'a (dyn Fn(&Home) -> Vec<String> + Sync),
+}
+
+/// An undisturbed run: when each line came. The instants of all kills are taken from it.
+pub struct Course(pub Vec<Duration>);
+
+/// A sequence of random numbers from a seed (splitmix64).
+pub struct Random(pub u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n.max(1)
+    }
+}
+
+impl Subject<'_> {
+    fn command(&self, home: &Home, args: &[&str]) -> Command {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin("lab"));
+        command.args(args).current_dir(home.path()).env("LAB_STATE_DIR", home.state());
+        command.env("LAB_RUN_DIR", home.path().join("run"));
+        if self.own_cache {
+            command.env("LAB_CACHE_DIR", home.path().join("cache"));
+        }
+        command.stdin(Stdio::null());
+        command
+    }
+
+    fn spawn(&self, home: &Home) -> Child {
+        self.command(home, self.up).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    fn finish(&self, home: &Home, args: &[&str]) -> Result<(), String> {
+        let output = self.command(home, args).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(format!(
+            "`lab {}` ended with {}:\n{}{}",
+            args.join(" "),
+            output.status,
+            text(&output.stdout),
+            text(&output.stderr)
+        ))
+    }
+
+    /// An `up` as it goes when nobody disturbs it.
+    fn course(&self) -> Course {
+        let home = Home::new();
+        (self.begin)(&home);
+        let mut child = self.spawn(&home);
+        let begun = Instant::now();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut course: Vec<Duration> = lines.map(|_| begun.elapsed()).collect();
+        assert!(child.wait().unwrap().success(), "an `up` that nobody disturbs");
+        course.push(begun.elapsed());
+        self.finish(&home, self.destroy).unwrap();
+        Course(course)
+    }
+
+    /// Kills an `up` at an instant: after one of its events, and then within the time until the next, so that both short
+    /// and long phases are met. Tells where; None when it had ended before.
+    fn kill(&self, home: &Home, course: &Course, random: &mut Random) -> String {
+        let events = course.0.len() as u64;
+        let event = usize::try_from(random.below(events + 1)).unwrap_or(0);
+        let at = |n: usize| n.checked_sub(1).and_then(|n| course.0.get(n)).copied().unwrap_or_default();
+        let gap = at(event + 1).saturating_sub(at(event)).max(Duration::from_millis(2));
+        let wait = Duration::from_micros(random.below(u64::try_from(gap.as_micros()).unwrap_or(u64::MAX)));
+        let mut child = self.spawn(home);
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut last = String::from("its start");
+        for _ in 0..event {
+            match lines.next() {
+                Some(Ok(line)) => last = line,
+                _ => break,
+            }
+        }
+        // The instant itself is what is random; nothing is waited for.
+        std::thread::sleep(wait);
+        let _ = child.kill();
+        let _ = child.wait();
+        format!("killed {:.1} ms after event {event} of {events} ({})", wait.as_secs_f64() * 1e3, last.trim())
+    }
+
+    /// One life of a lab: killed once or twice, brought up, destroyed; now and then with a killed `destroy` in between.
+    fn life(&self, seed: u64, course: &Course) -> Result<String, String> {
+        let mut random = Random(seed);
+        let home = Home::new();
+        (self.begin)(&home);
+        let mut told = self.kill(&home, course, &mut random);
+        if random.below(4) == 0 {
+            told = format!("{told}\n{}", self.kill(&home, course, &mut random));
+        }
+        let failed = |told: &str, why: String| format!("{told}\n{why}");
+        if random.below(8) > 0 {
+            self.finish(&home, self.up).and_then(|()| (self.converged)(&home)).map_err(|e| failed(&told, e))?;
+        }
+        if random.below(8) == 0 {
+            let mut destroy =
+                self.command(&home, self.destroy).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            std::thread::sleep(Duration::from_micros(random.below(30_000)));
+            let _ = destroy.kill();
+            let _ = destroy.wait();
+            told += "\n`destroy` killed too";
+            if random.below(2) == 0 {
+                self.finish(&home, self.up).and_then(|()| (self.converged)(&home)).map_err(|e| failed(&told, e))?;
+            }
+        }
+        self.finish(&home, self.destroy).map_err(|e| failed(&told, e))?;
+        let mut left = (self.leftovers)(&home);
+        left.extend(files(&home.state()));
+        left.extend(files(&home.path().join("run")));
+        if left.is_empty() { Ok(told) } else { Err(failed(&told, format!("left behind:\n{}", left.join("\n")))) }
+    }
+}
+
+/// One life with many kills; `LAB_KILL_SEEDS` says how many. `then` is what happens to the lab when it is up.
+#[allow(dead_code, reason = "only real nodes, whose boots are long, are worn")]
+pub fn wear(subject: &Subject, course: &Course, kills: u64, then: impl Fn(&Home)) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let mut random = Random(number("LAB_KILL_SEED").unwrap_or(1));
+    let home = Home::new();
+    (subject.begin)(&home);
+    for _ in 0..number("LAB_KILL_SEEDS").unwrap_or(kills) {
+        println!("{}", subject.kill(&home, course, &mut random));
+    }
+    let done = subject.finish(&home, subject.up).and_then(|()| (subject.converged)(&home));
+    if done.is_ok() {
+        then(&home);
+    }
+    let gone = subject.finish(&home, subject.destroy);
+    done.and(gone).unwrap_or_else(|why| panic!("{why}"));
+    let left: Vec<String> = (subject.leftovers)(&home)
+        .into_iter()
+        .chain(files(&home.state()))
+        .chain(files(&home.path().join("run")))
+        .collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
+}
+
+/// Runs many lives at once, and fails with the seeds that went wrong.
+pub fn storm(subject: &Subject, seeds: Range<u64>, at_once: usize) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let course = subject.course();
+    if let Some(seed) = number("LAB_KILL_SEED") {
+        // Each storm has its own seeds.
+        if seeds.contains(&seed) {
+            println!("{}", subject.life(seed, &course).unwrap_or_else(|why| panic!("seed {seed}: {why}")));
+        }
+        return;
+    }
+    let end = number("LAB_KILL_SEEDS").map_or(seeds.end, |count| seeds.start + count);
+    let (next, wrong, begun) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()), Instant::now());
+    std::thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= end {
+                        return;
+                    }
+                    if let Err(why) = subject.life(seed, &course) {
+                        eprintln!("seed {seed}: {why}");
+                        wrong.lock().unwrap().push(seed);
+                    }
+                }
+            });
+        }
+    });
+    let wrong = wrong.into_inner().unwrap();
+    let lives = end - seeds.start;
+    println!("{lives} lives in {:.1} s, {} went wrong", begun.elapsed().as_secs_f64(), wrong.len());
+    assert!(wrong.is_empty(), "seeds {wrong:?}: run one alone with LAB_KILL_SEED=N");
+}
+
+/// All files below a folder, by their paths.
+fn files(dir: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path().display().to_string()).collect()
+}
+
+/// Processes that name this home in their arguments or their environment; a zombie has none. Ourselves excepted.
+pub fn processes_of(home: &Home) -> Vec<String> {
+    let folder = home.path().to_str().unwrap().to_owned();
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let found = entries.filter_map(|entry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok().filter(|pid| *pid != std::process::id())?;
+        let read = |file: &str| std::fs::read(entry.path().join(file)).unwrap_or_default();
+        let line = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
+        let names = line.contains(&folder) || String::from_utf8_lossy(&read("environ")).contains(&folder);
+        (names && !line.is_empty()).then(|| format!("process {pid}: {line}"))
+    });
+    found.collect()
+}
