@@ -4,8 +4,11 @@ use super::rendering::{Rendering, machine};
 use super::{images, which};
 use crate::cli;
 use crate::error::{Error, Result};
+use crate::executor::scope_of_node;
+use crate::lab::check::Expect;
 use crate::lab::model::{Action, Lab, Step};
 use crate::paths::Paths;
+use crate::template;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -38,6 +41,13 @@ fn scripts(lab: &Lab) -> Vec<String> {
             if let Some(why) = bash(script) {
                 problems.push(format!("error: step `{}`, its {what}:\n{why}", step.name));
             }
+        }
+    }
+    for check in &lab.checks {
+        let (Expect::Run { script, .. }, Some(node)) = (&check.expect, check.on.first()) else { continue };
+        let script = template::render(script, &scope_of_node(lab, node, rendering.facts));
+        if let Some(why) = script.ok().and_then(|script| bash(&script)) {
+            problems.push(format!("error: check `{}`, its script:\n{why}", check.name));
         }
     }
     problems

@@ -222,6 +222,24 @@ fn a_template_may_take_an_output_apart() {
 }
 
 #[test]
+fn checks_are_read_as_closely_as_steps() {
+    let home = Home::new();
+    let checks = |script: &str, link: &str| {
+        format!("{HEAD}checks:\n  - {{name: one, run: '{script}'}}\n  - {{name: two, link: {{name: '{link}'}}}}\n")
+    };
+    home.file("lab.yaml", &checks("echo {{ node.adress }}", "{{ nope }}"));
+    let (_, err, code) = run(home.lab(&["validate"]));
+    assert_eq!(code, Some(2), "{err}");
+    for part in ["2 problems", "did you mean `address`?", "`nope` is not defined", "it can name"] {
+        assert!(err.contains(part), "{part} in {err}");
+    }
+    home.file("lab.yaml", &checks("if true; then {{ node.name }}", "eth1"));
+    let (_, err, code) = run(home.lab(&["validate"]));
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("check `one`, its script") && err.contains("syntax error"), "{err}");
+}
+
+#[test]
 fn an_image_beside_the_lab_file_is_refused_since_nothing_would_build_it() {
     let home = Home::new();
     std::fs::create_dir_all(home.path().join("templates/images")).unwrap();

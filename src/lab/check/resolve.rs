@@ -2,13 +2,14 @@
 
 use super::super::file::Text;
 use super::super::model::{Lab, Subnet};
+use super::super::templates::Stand;
 use super::super::types::seconds;
 use super::file::{CheckFile, ExpectFile, PodsFile};
 use super::{Check, Expect, PodsExpect, RouteExpect};
 use crate::template::{self, Scope};
 use crate::yaml::{Problem, Problems, closest};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Seconds that a script may take where the check does not say.
 const TIMEOUT: u64 = 60;
@@ -36,6 +37,10 @@ fn scope(lab: &Lab) -> Scope {
     scope.insert("nodes".into(), nodes.collect());
     scope.insert("lab".into(), json!({"name": lab.name, "title": lab.title}));
     scope
+}
+
+fn meant_names(scope: &Scope) -> String {
+    format!("this is read before any node runs; it can name {}", scope.keys().cloned().collect::<Vec<_>>().join(", "))
 }
 
 struct Resolver<'a> {
@@ -72,7 +77,7 @@ impl Resolver<'_> {
                 Expect::Service { name: self.text(name), requests }
             }
             ExpectFile::Run { script, timeout } => {
-                Expect::Run { script: self.script(script)?, timeout: self.duration(timeout, TIMEOUT) }
+                Expect::Run { script: self.script(script, &on), timeout: self.duration(timeout, TIMEOUT) }
             }
         };
         Some(Check { name, on, expect, hint })
@@ -107,10 +112,11 @@ impl Resolver<'_> {
     }
 
     fn text(&mut self, text: &Text) -> String {
-        template::render(&text.value, &self.scope).unwrap_or_else(|why| {
-            self.problems.add(Problem::new(text.span, why));
-            String::new()
-        })
+        if let Err((_, refusal)) = template::try_out(&text.value, std::slice::from_ref(&self.scope)) {
+            let help = meant_names(&self.scope);
+            self.problems.add(Problem::new(text.span, refusal.explain(&text.value)).help(help));
+        }
+        template::render(&text.value, &self.scope).unwrap_or_default()
     }
 
     fn number(&mut self, text: &Text, max: u32) -> u32 {
@@ -135,21 +141,10 @@ impl Resolver<'_> {
         })
     }
 
-    /// A script may name its node too, which is known when it runs; the rest is known here.
-    fn script(&mut self, text: &Text) -> Option<String> {
-        let names = match template::names(&text.value) {
-            Ok(names) => names,
-            Err(why) => {
-                self.problems.add(Problem::new(text.span, why));
-                return None;
-            }
-        };
-        for name in names.iter().filter_map(|n| n.split('.').next()) {
-            if name != "node" && name != "driver" && !self.scope.contains_key(name) {
-                let message = format!("the template names `{name}`, which nobody defines");
-                self.problems.add(Problem::new(text.span, message));
-            }
-        }
-        Some(text.value.clone())
+    /// A script may name its node and driver too, which are known when it runs; it is tried out for each.
+    fn script(&mut self, text: &Text, on: &[String]) -> String {
+        let stand = Stand { lab: self.lab, step: "", on, inputs: &BTreeMap::new(), before: &[] };
+        stand.check(&text.value, text.span, false, self.problems);
+        text.value.clone()
     }
 }
