@@ -29,7 +29,7 @@ fn containers_killed_anywhere_converge_and_leave_nothing_on_the_host() {
         processes_of(home).into_iter().chain(changed).collect()
     };
     let up = ["-v", "up", "two-nodes", "--driver", "container", "--offline"];
-    storm(&subject(&up, &leftovers), 0..20, 1);
+    storm(&subject(&up, &leftovers), 0..1000, 20, 1);
 }
 
 /// One lab that is killed again and again: a boot under emulation takes its time, and goes on beside the kills.

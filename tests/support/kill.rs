@@ -167,8 +167,8 @@ pub fn wear(subject: &Subject, course: &Course, kills: u64, then: impl Fn(&Home)
     assert!(left.is_empty(), "left behind: {left:?}");
 }
 
-/// Runs many lives at once, and fails with the seeds that went wrong.
-pub fn storm(subject: &Subject, seeds: Range<u64>, at_once: usize) {
+/// Runs many lives at once, `few` of them where nobody asks for more, and fails with the seeds that went wrong.
+pub fn storm(subject: &Subject, seeds: Range<u64>, few: u64, at_once: usize) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let course = subject.course();
     if let Some(seed) = number("LAB_KILL_SEED") {
@@ -178,7 +178,7 @@ pub fn storm(subject: &Subject, seeds: Range<u64>, at_once: usize) {
         }
         return;
     }
-    let end = number("LAB_KILL_SEEDS").map_or(seeds.end, |count| seeds.start + count);
+    let end = seeds.start + number("LAB_KILL_SEEDS").unwrap_or(few);
     let (next, wrong, begun) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()), Instant::now());
     std::thread::scope(|scope| {
         for _ in 0..at_once {
@@ -216,8 +216,12 @@ pub fn processes_of(home: &Home) -> Vec<String> {
         let pid: u32 = entry.file_name().to_str()?.parse().ok().filter(|pid| *pid != std::process::id())?;
         let read = |file: &str| std::fs::read(entry.path().join(file)).unwrap_or_default();
         let line = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
+        if line.is_empty() {
+            // The kernel's own, and zombies.
+            return None;
+        }
         let names = line.contains(&folder) || String::from_utf8_lossy(&read("environ")).contains(&folder);
-        (names && !line.is_empty()).then(|| format!("process {pid}: {line}"))
+        names.then(|| format!("process {pid}: {line}"))
     });
     found.collect()
 }
