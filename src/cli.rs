@@ -1,29 +1,59 @@
 //! The command line.
 
 mod author;
+mod complete;
 mod insight;
 mod node;
 
 pub use author::{Chapters, ExportAction, ExportVagrant, Init, Next, Render, Schema, SchemaOf, Validate, Values};
+pub use complete::{Shell, answer, script};
 pub use insight::{Check, Diff, Explain, Graph, Observe, Report, Subject};
 pub use node::{Copy, Dial, Forward, Kubeconfig, Logs, Ssh, SshConfig};
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::ArgValueCandidates;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Throw-away clusters of small nodes from one YAML file.
 #[derive(Debug, Parser)]
-#[command(name = "lab", version, arg_required_else_help = true, disable_help_subcommand = true)]
+#[command(
+    name = "lab",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = "Exit codes: 0 done, 1 something failed, 2 your input is wrong, 3 the host lacks something, 130 \
+                  interrupted.\nWhich lab is meant: the one named (a file or a name), else lab.yaml here, else the only \
+                  one that exists."
+)]
 pub struct Cli {
     #[command(subcommand)]
     pub verb: Verb,
     /// Show what the scripts print.
     #[arg(short, long, global = true)]
     pub verbose: bool,
+    /// Colours: as the output and NO_COLOR and CLICOLOR_FORCE say, or not.
+    #[arg(long, value_enum, default_value = "auto", global = true, value_name = "WHEN")]
+    pub color: Colour,
     /// The lab whose tool is meant, where several have it: lab --lab NAME TOOL ...
     #[arg(long, value_name = "LAB")]
     pub lab: Option<String>,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Writes the manual pages, one per verb, into a folder.
+///
+/// # Errors
+/// The folder cannot be written; the reason is the system's.
+pub fn manual(dir: &std::path::Path) -> std::io::Result<()> {
+    clap_mangen::generate_to(Cli::command(), dir)
 }
 
 /// The verbs that people may type.
@@ -36,14 +66,16 @@ pub fn verbs() -> Vec<String> {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Make the lab's nodes and run its steps; goes on where an earlier `up` stopped.
-    #[command(after_help = "Examples:\n  lab up flannel\n  lab up ./my-lab.yaml --driver qemu --offline")]
+    #[command(after_help = "Examples:\n  lab up flannel\n  lab up ./my-lab.yaml --driver qemu --offline\n  \
+                            lab up flannel --to before          stop there; the next `lab up` goes on\n  \
+                            lab up flannel --from sample        run it and what follows again")]
     Up(Up),
     /// Stop and remove the lab's nodes and all that belongs to them.
     Destroy(Destroy),
     /// Look at this host: what keeps labs from working, and the command that mends it.
     Doctor(Doctor),
     /// Show the lab's nodes and how far its steps are.
-    Status(Which),
+    Status(Facts),
     /// Open a shell on a node, or run a command there.
     #[command(after_help = "Examples:\n  lab ssh flannel-ctr\n  lab ssh flannel-w1 -c 'ip route | head -3'\n  \
                             lab ssh flannel-w1 -- tcpdump -ni flannel.1\n  tar c notes | lab ssh n1 -- tar x\n\n\
@@ -51,7 +83,7 @@ pub enum Verb {
     Ssh(Ssh),
     /// Print what OpenSSH, scp or an editor needs to reach the nodes.
     #[command(
-        after_help = "Examples:\n  ssh -F <(lab ssh-config) flannel-w1\n  lab ssh-config --merge && ssh flannel-w1"
+        after_help = "Examples:\n  lab ssh-config > nodes && ssh -F nodes flannel-w1\n  lab ssh-config --merge && ssh flannel-w1"
     )]
     SshConfig(SshConfig),
     /// Copy files and folders to and from nodes.
@@ -65,7 +97,7 @@ pub enum Verb {
                             lab logs --console --node flannel-ctr -n 50")]
     Logs(Logs),
     /// Show what `up` would run, and why.
-    Plan(Up),
+    Plan(Plan),
     /// Capture each node's links, routes, neighbours, FDB and rules, and keep them under a name.
     #[command(after_help = "Examples:\n  lab observe\n  lab observe flannel-w1 --name broken\n  lab observe --list")]
     Observe(Observe),
@@ -109,7 +141,11 @@ pub enum Verb {
     )]
     Schema(Schema),
     /// List the labs in the box and those that exist.
-    List,
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Build or show the bundle: what nodes need from the internet.
     Bundle {
         #[command(subcommand)]
@@ -129,6 +165,20 @@ pub enum Verb {
                             lab forward flannel-ctr 8080:10.96.12.3:80   to an address that the node reaches\n  \
                             lab forward n1 :80                  from any free port; it is printed")]
     Forward(Forward),
+    /// Print the script that completes verbs, labs and nodes in your shell.
+    #[command(after_help = "Examples:\n  source <(lab completions bash)        in ~/.bashrc\n  \
+                            source <(lab completions zsh)         in ~/.zshrc\n  \
+                            lab completions fish | source         in ~/.config/fish/config.fish")]
+    Completions { shell: Shell },
+    /// Write the manual pages, one per verb, into a folder.
+    #[command(after_help = "Examples:\n  lab man ~/.local/share/man/man1 && man lab-up")]
+    Man { dir: PathBuf },
+    /// Print the version; with -v what a bug report should say of the host.
+    Version {
+        /// As JSON, with the host.
+        #[arg(long)]
+        json: bool,
+    },
     /// Our pipes to a node's SSH port; what `ssh-config --merge` writes uses it.
     #[command(hide = true)]
     Dial(Dial),
@@ -164,7 +214,27 @@ pub enum DriverChoice {
 #[derive(Debug, Default, Args)]
 pub struct Which {
     /// The name of a lab, or a lab file. Without it: lab.yaml here, else the only lab there is.
+    #[arg(add = ArgValueCandidates::new(complete::labs))]
     pub lab: Option<String>,
+}
+
+/// A lab, and how its facts are told.
+#[derive(Debug, Args)]
+pub struct Facts {
+    #[command(flatten)]
+    pub which: Which,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Plan {
+    #[command(flatten)]
+    pub up: Up,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Default, Args)]
@@ -188,12 +258,27 @@ pub struct Up {
     /// Go to the chapter after those that are finished: `lab next`.
     #[arg(skip)]
     pub next: bool,
+    /// Stop after this step; a composite step's name means all its parts.
+    #[arg(long, value_name = "STEP", add = ArgValueCandidates::new(complete::steps))]
+    pub to: Option<String>,
+    /// Run this step and all after it again, also when they are done.
+    #[arg(long, value_name = "STEP", add = ArgValueCandidates::new(complete::steps))]
+    pub from: Option<String>,
+    /// Only this node, and what its steps need of others; may be given several times.
+    #[arg(long, value_name = "NODE", add = ArgValueCandidates::new(complete::nodes))]
+    pub only: Vec<String>,
+    /// Show what would run, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct Destroy {
     #[command(flatten)]
     pub which: Which,
+    /// Every lab that exists.
+    #[arg(long, conflicts_with = "lab")]
+    pub all: bool,
     /// Do not ask.
     #[arg(short, long)]
     pub force: bool,
@@ -236,5 +321,9 @@ pub enum ImageAction {
     /// Build an image, and the bundle it needs.
     Build { name: String },
     /// List the images in the cache.
-    List,
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }

@@ -5,6 +5,8 @@ use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A shell that asks for completions gets them, and nothing else happens.
+    lab::cli::answer();
     match lab::commands::run(lab::cli::Cli::parse()) {
         Ok(outcome) => {
             // A reader that closed the pipe has seen enough.

@@ -29,7 +29,8 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("export", with(&["lab"])),
         ("ui", with(&["observe"])),
         ("report", with(&["observe"])),
-        ("cli", vec![]),
+        // Completions are what there is.
+        ("cli", vec!["embedded", "paths", "state"]),
     ])
 }
 

@@ -1,17 +1,19 @@
 //! Verbs that reach into nodes.
 
-use super::Which;
+use super::{Which, complete};
 use clap::Args;
+use clap_complete::ArgValueCandidates;
 
 #[derive(Debug, Args)]
 pub struct Ssh {
     /// The node.
+    #[arg(add = ArgValueCandidates::new(complete::nodes))]
     pub node: String,
     /// A command to run there instead of a shell: one word is a line for its shell, several are kept as they are.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     pub words: Vec<String>,
     /// The lab, where several have a node of this name.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(complete::labs))]
     pub lab: Option<String>,
     /// Run this line instead of a shell.
     #[arg(short, long, value_name = "LINE", conflicts_with = "words")]
@@ -33,10 +35,10 @@ pub struct SshConfig {
 #[derive(Debug, Args)]
 pub struct Copy {
     /// What to copy, and last where to: a path here, or NODE:PATH. Folders are copied whole.
-    #[arg(required = true, num_args = 2.., value_name = "FROM... TO")]
+    #[arg(required = true, num_args = 2.., value_name = "FROM... TO", add = ArgValueCandidates::new(complete::places))]
     pub paths: Vec<String>,
     /// The lab, where several have a node of this name.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(complete::labs))]
     pub lab: Option<String>,
     /// Does nothing: folders are always copied whole. For fingers used to scp.
     #[arg(short, hide = true)]
@@ -48,10 +50,10 @@ pub struct Logs {
     #[command(flatten)]
     pub which: Which,
     /// Only of this node; may be given several times.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(complete::nodes))]
     pub node: Vec<String>,
     /// Only of this step; may be given several times. The name of a composite step means all its parts.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(complete::steps))]
     pub step: Vec<String>,
     /// The nodes' consoles instead of the steps' output.
     #[arg(long, conflicts_with = "step")]
@@ -76,12 +78,13 @@ pub struct Kubeconfig {
 #[derive(Debug, Args)]
 pub struct Forward {
     /// The node that makes the connections.
+    #[arg(add = ArgValueCandidates::new(complete::nodes))]
     pub node: String,
     /// [LOCAL:][HOST:]PORT: from a port of 127.0.0.1 here to one of the node, or of a host that the node reaches.
     #[arg(required = true, value_name = "PORTS")]
     pub ports: Vec<String>,
     /// The lab, where several have a node of this name.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(complete::labs))]
     pub lab: Option<String>,
 }
 

@@ -10,16 +10,46 @@ use crate::network;
 use crate::paths::Paths;
 use crate::state::ledger::{self, Thing};
 use crate::state::lock;
-use crate::state::record::{LabRecord, node_folders, place};
+use crate::state::record::{LabRecord, existing, node_folders, place, with_notes_only};
 use std::collections::BTreeSet;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// Removes the lab that is meant.
+/// Removes the lab that is meant, or all.
 pub async fn destroy(args: cli::Destroy, paths: &Paths, reporter: &Reporter) -> Result<String> {
+    if !args.all {
+        let name = which::name(args.which.lab.as_deref(), paths)?;
+        return one(name, args.force, args.keep_notes, paths, reporter).await;
+    }
+    let mut names = existing(paths);
+    if !args.keep_notes {
+        names.extend(with_notes_only(paths));
+    }
+    if names.is_empty() {
+        return Ok("no lab exists: nothing to destroy\n".to_owned());
+    }
+    if !args.force {
+        confirm(&names.join(", "), "--all")?;
+    }
+    let (mut said, mut problems) = (String::new(), Vec::new());
+    for name in names {
+        match one(name, true, args.keep_notes, paths, reporter).await {
+            Ok(text) => said += &text,
+            Err(error) => problems.push(error),
+        }
+    }
+    match problems.into_iter().next() {
+        None => Ok(said),
+        Some(first) => {
+            reporter.note(said.trim_end());
+            Err(first)
+        }
+    }
+}
+
+async fn one(name: String, force: bool, keep_notes: bool, paths: &Paths, reporter: &Reporter) -> Result<String> {
     let begun = Instant::now();
-    let name = which::name(args.which.lab.as_deref(), paths)?;
     if let Some(why) = crate::lab::name_problem(&name) {
         return Err(Error::input(format!("destroy {name}"), why));
     }
@@ -27,13 +57,13 @@ pub async fn destroy(args: cli::Destroy, paths: &Paths, reporter: &Reporter) -> 
     if !dir.exists() && !paths.lab_run(&name).exists() {
         return Ok(format!("{name}: nothing to destroy\n"));
     }
-    if !args.force {
-        confirm(&name)?;
+    if !force {
+        confirm(&name, &name)?;
     }
     let lock = lock::acquire(&dir.join("lock"), &name)?;
     let lab = Remains::of(&name, paths, reporter);
     let removed = lab.remove(paths).await?;
-    let freed = lab.folders(&dir, args.keep_notes)?;
+    let freed = lab.folders(&dir, keep_notes)?;
     drop(lock);
     // Empty folders above are left by nobody else; one in use stays.
     let _ = std::fs::remove_dir(&paths.run);
@@ -157,10 +187,10 @@ fn content(dir: &Path) -> (u64, u64) {
     (files, bytes)
 }
 
-fn confirm(name: &str) -> Result<()> {
+fn confirm(name: &str, argument: &str) -> Result<()> {
     if !std::io::stdin().is_terminal() {
         let why = "it asks before it destroys, and there is no terminal to ask on";
-        return Err(Error::input(format!("destroy {name}"), why).hint(format!("lab destroy {name} -f")));
+        return Err(Error::input(format!("destroy {name}"), why).hint(format!("lab destroy {argument} -f")));
     }
     eprint!("Destroy the lab {name} with all its nodes? [y/N] ");
     std::io::stderr().flush().context(|| "ask".to_owned())?;

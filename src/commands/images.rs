@@ -8,6 +8,7 @@ use crate::event::Reporter;
 use crate::image::{self, Image};
 use crate::paths::Paths;
 use crate::ui::table;
+use serde_json::json;
 use std::path::PathBuf;
 
 /// Builds the bundle, or finds it in the cache.
@@ -41,8 +42,8 @@ pub fn show_bundle(name: &str, json: bool, paths: &Paths) -> Result<String> {
         Error::failed(format!("show the bundle {name}"), "it is not built").hint("run `lab bundle build`")
     })?;
     if json {
-        let text = serde_json::to_string_pretty(&found.manifest);
-        return text.map(|t| t + "\n").map_err(|e| Error::failed("show the bundle", e));
+        let manifest = serde_json::to_value(&found.manifest);
+        return manifest.map(|m| super::json("bundle", m)).map_err(|e| Error::failed("show the bundle", e));
     }
     let mut rows = Vec::new();
     for part in &found.manifest.parts {
@@ -172,7 +173,12 @@ fn image_recipe(name: &str, paths: &Paths) -> Result<(image::Recipe, Option<Stri
 }
 
 /// `lab image list`.
-pub fn list_images(paths: &Paths) -> String {
+pub fn list_images(as_json: bool, paths: &Paths) -> String {
+    if as_json {
+        let images = image::list(&paths.cache.join("images"));
+        let facts = images.iter().map(|i| json!({"dir": i.dir, "manifest": i.manifest})).collect::<Vec<_>>();
+        return super::json("images", json!({"images": facts}));
+    }
     let rows: Vec<Vec<String>> = image::list(&paths.cache.join("images"))
         .iter()
         .map(|i| {

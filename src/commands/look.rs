@@ -7,34 +7,58 @@ use crate::driver::{Driver, NodeState};
 use crate::embedded;
 use crate::error::Result;
 use crate::lab::model::NetworkKind;
+use crate::lab::model::Node;
 use crate::network;
 use crate::paths::Paths;
 use crate::state::journal::{Journal, What};
 use crate::state::record::{LabRecord, existing, place, with_notes_only};
 use crate::ui::table;
+use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
 /// `lab status`: read from the host, not from memory.
-pub async fn status(args: cli::Which, paths: &Paths) -> Result<String> {
-    let record = which::record(args.lab.as_deref(), paths)?;
+pub async fn status(args: cli::Facts, paths: &Paths) -> Result<String> {
+    let record = which::record(args.which.lab.as_deref(), paths)?;
+    let lab = &record.lab;
     let driver = open(&record.driver, &record.image, paths).await?;
-    let mut rows = Vec::new();
-    for node in &record.lab.nodes {
-        let (state, ssh) = match driver.inspect(&place(paths, &record.lab.name, &node.name)).await? {
-            NodeState::Absent => ("not created", String::from("-")),
-            NodeState::Stopped => ("stopped", String::from("-")),
-            NodeState::Running(endpoint) => ("running", endpoint.ssh.to_string()),
+    let mut nodes = Vec::new();
+    for node in &lab.nodes {
+        let (state, ssh) = match driver.inspect(&place(paths, &lab.name, &node.name)).await? {
+            NodeState::Absent => ("not created", None),
+            NodeState::Stopped => ("stopped", None),
+            NodeState::Running(endpoint) => ("running", Some(endpoint.ssh.to_string())),
         };
-        let address = node.address().map_or("-".into(), |a| a.to_string());
-        rows.push(vec![node.name.clone(), state.to_owned(), address, ssh]);
+        nodes.push((node, state, ssh));
     }
-    let mut out = format!("{}: {}\n{}\n\n", record.lab.name, record.lab.title, driver.facts().description);
+    let steps = steps(&record, paths);
+    if args.json {
+        let node = |(node, state, ssh): &(&Node, &str, Option<String>)| json!({"name": node.name, "state": state, "address": node.address(), "ssh": ssh});
+        let nodes: Vec<Json> = nodes.iter().map(node).collect();
+        let [done, failed, begun] = &steps;
+        let facts = json!({
+            "lab": lab.name, "title": lab.title, "driver": record.driver, "file": record.file, "nodes": nodes,
+            "steps": {"done": done, "failed": failed, "begun": begun},
+        });
+        return Ok(super::json("status", facts));
+    }
+    let row = |(node, state, ssh): &(&Node, &str, Option<String>)| {
+        let address = node.address().map_or("-".into(), |a| a.to_string());
+        vec![node.name.clone(), (*state).to_owned(), address, ssh.clone().unwrap_or("-".into())]
+    };
+    let rows: Vec<Vec<String>> = nodes.iter().map(row).collect();
+    let mut out = format!("{}: {}\n{}\n\n", lab.name, lab.title, driver.facts().description);
     out += &table(&["NODE", "STATE", "ADDRESS", "SSH"], &rows);
     if rows.iter().any(|row| row[1] == "running") && switch_is_missing(&record, paths) {
         out += &format!("\nthe network switch does not run; `lab up {}` starts it again\n", record.lab.name);
     }
-    out += &format!("\n{}", steps(&record, paths));
-    Ok(out)
+    let [done, failed, begun] = &steps;
+    out += &format!("\nsteps: {} done", done.len());
+    for (names, word) in [(failed, "failed"), (begun, "begun and not finished")] {
+        if !names.is_empty() {
+            out += &format!("; {word}: {}", names.join(", "));
+        }
+    }
+    Ok(out + "\n")
 }
 
 /// Virtual machines reach each other by a process of the lab.
@@ -43,8 +67,8 @@ fn switch_is_missing(record: &LabRecord, paths: &Paths) -> bool {
     record.driver == "qemu" && segments && network::process::find(&paths.lab_run(&record.lab.name)).is_none()
 }
 
-/// How far the steps are, by the journal.
-fn steps(record: &LabRecord, paths: &Paths) -> String {
+/// The steps that are done, failed, and begun without an end, by the journal.
+fn steps(record: &LabRecord, paths: &Paths) -> [Vec<String>; 3] {
     let records = Journal::look(&paths.lab(&record.lab.name).join("journal"));
     let mut last: BTreeMap<&str, What> = BTreeMap::new();
     for r in &records {
@@ -55,20 +79,14 @@ fn steps(record: &LabRecord, paths: &Paths) -> String {
             _ => drop(last.insert(&r.task, r.what)),
         }
     }
-    let named = |what: What| last.iter().filter(|(_, w)| **w == what).map(|(t, _)| *t).collect::<Vec<_>>();
-    let mut out = format!("steps: {} done", named(What::Done).len());
-    for (what, word) in [(What::Failed, "failed"), (What::Started, "begun and not finished")] {
-        let names = named(what);
-        if !names.is_empty() {
-            out += &format!("; {word}: {}", names.join(", "));
-        }
-    }
-    out + "\n"
+    let named = |what: What| last.iter().filter(|(_, w)| **w == what).map(|(t, _)| (*t).to_owned()).collect();
+    [What::Done, What::Failed, What::Started].map(named)
 }
 
 /// `lab list`.
-pub fn list(paths: &Paths) -> Result<String> {
+pub fn list(as_json: bool, paths: &Paths) -> Result<String> {
     let existing = existing(paths);
+    let boxed: Vec<String> = embedded::labs().into_iter().map(|(name, _)| name).collect();
     let mut rows = Vec::new();
     for (name, _) in embedded::labs() {
         let title = which::find(Some(&name), &[], paths).map(|f| f.lab.title)?;
@@ -86,6 +104,10 @@ pub fn list(paths: &Paths) -> Result<String> {
             Some(row) => row[1] = "notes".to_owned(),
             None => rows.push(vec![name, "notes".to_owned(), "-".to_owned()]),
         }
+    }
+    if as_json {
+        let lab = |row: &Vec<String>| json!({"name": row[0], "title": row[2], "exists": row[1] == "exists", "boxed": boxed.contains(&row[0])});
+        return Ok(super::json("labs", json!({"labs": rows.iter().map(lab).collect::<Vec<_>>()})));
     }
     Ok(table(&["LAB", "STATE", "TITLE"], &rows))
 }

@@ -37,14 +37,17 @@ mod switch;
 mod tool;
 mod up;
 mod validate;
+mod version;
 mod which;
 
-use crate::cli::{BundleAction, Cli, ExportAction, ImageAction, Verb};
+use crate::cli::{self, BundleAction, Cli, ExportAction, ImageAction, Verb};
 use crate::error::{Context, Result};
 use crate::event::Reporter;
 use crate::network;
 use crate::paths::Paths;
-use crate::ui::Ui;
+use crate::ui::{Choice, Ui};
+use serde_json::{Value as Json, json as object};
+use std::path::Path;
 
 /// What a verb leaves: text for stdout and an exit code.
 pub struct Outcome {
@@ -61,22 +64,28 @@ impl From<String> for Outcome {
 /// Runs the verb.
 pub fn run(cli: Cli) -> Result<Outcome> {
     let runtime = tokio::runtime::Runtime::new().context(|| "start".to_owned())?;
-    let ui = Ui::new(cli.verbose);
-    let result = runtime.block_on(verb(cli.verb, cli.lab.as_deref(), &Paths::from_env(), &ui.reporter()));
+    let colours = match cli.color {
+        cli::Colour::Auto => Choice::Auto,
+        cli::Colour::Always => Choice::Always,
+        cli::Colour::Never => Choice::Never,
+    };
+    let ui = Ui::coloured(cli.verbose, colours);
+    let (paths, reporter) = (Paths::from_env(), ui.reporter());
+    let result = runtime.block_on(verb(cli.verb, cli.verbose, cli.lab.as_deref(), &paths, &reporter));
     ui.finish();
     // What still blocks a thread, as a wait for a process, must not hold up the end.
     runtime.shutdown_background();
     result
 }
 
-async fn verb(verb: Verb, lab: Option<&str>, paths: &Paths, reporter: &Reporter) -> Result<Outcome> {
+async fn verb(verb: Verb, verbose: bool, lab: Option<&str>, paths: &Paths, reporter: &Reporter) -> Result<Outcome> {
     match verb {
         Verb::Up(args) => up::up(args, paths, reporter).await.map(Outcome::from),
-        Verb::Plan(args) => up::show_plan(args, paths).await.map(Outcome::from),
+        Verb::Plan(args) => up::show_plan(args.up, args.json, paths).await.map(Outcome::from),
         Verb::Destroy(args) => destroy::destroy(args, paths, reporter).await.map(Outcome::from),
         Verb::Doctor(args) => doctor::doctor(args, paths).await,
         Verb::Status(args) => look::status(args, paths).await.map(Outcome::from),
-        Verb::List => look::list(paths).map(Outcome::from),
+        Verb::List { json } => look::list(json, paths).map(Outcome::from),
         Verb::Validate(args) => validate::validate(&args, paths).map(Outcome::from),
         Verb::Init(args) => init::init(&args).map(Outcome::from),
         Verb::Next(args) => chapter::next(args, paths, reporter).await.map(Outcome::from),
@@ -91,6 +100,9 @@ async fn verb(verb: Verb, lab: Option<&str>, paths: &Paths, reporter: &Reporter)
         Verb::Kubeconfig(args) => kubeconfig::kubeconfig(args, paths).await.map(Outcome::from),
         Verb::Forward(args) => forward::forward(args, paths, reporter).await.map(|()| String::new().into()),
         Verb::Tool(words) => Err(tool::tool(&words, lab, paths).await?),
+        Verb::Completions { shell } => cli::script(shell).context(|| "write the script".to_owned()).map(Outcome::from),
+        Verb::Man { dir } => manual(&dir).map(Outcome::from),
+        Verb::Version { json } => Ok(version::version(verbose, json, paths).into()),
         Verb::Dial(args) => dial::dial(&args.node, &args.lab, paths).await.map(|()| String::new().into()),
         Verb::Observe(args) => observe::observe(args, paths, reporter).await,
         Verb::Diff(args) => diff::diff(args, paths, reporter).await,
@@ -112,7 +124,7 @@ async fn verb(verb: Verb, lab: Option<&str>, paths: &Paths, reporter: &Reporter)
                 ImageAction::Build { name } => {
                     images::build_image(&name, paths, reporter).map(|i| format!("{}\n", i.dir.display()))
                 }
-                ImageAction::List => Ok(images::list_images(paths)),
+                ImageAction::List { json } => Ok(images::list_images(json, paths)),
             })
             .await
         }
@@ -131,4 +143,20 @@ async fn blocking(
     let (paths, reporter) = (paths.clone(), reporter.clone());
     let done = tokio::task::spawn_blocking(move || work(&paths, &reporter)).await;
     done.context(|| "build".to_owned())?.map(Outcome::from)
+}
+
+/// Facts as JSON: the first key names what it is and its version, which changes when a key goes or changes its meaning.
+fn json(what: &str, facts: Json) -> String {
+    let mut all = object!({"schema": format!("lab.{what}/1")});
+    if let (Some(all), Json::Object(facts)) = (all.as_object_mut(), facts) {
+        all.extend(facts);
+    }
+    format!("{all:#}\n")
+}
+
+fn manual(dir: &Path) -> Result<String> {
+    let what = || format!("write the manual pages into {}", dir.display());
+    std::fs::create_dir_all(dir).context(what)?;
+    cli::manual(dir).context(what)?;
+    Ok(format!("{}: written; try: man {}\n", dir.display(), dir.join("lab.1").display()))
 }

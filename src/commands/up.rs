@@ -12,7 +12,7 @@ use crate::executor::{Context, Reach, execute};
 use crate::lab::model::{Lab, NetworkKind};
 use crate::network;
 use crate::paths::Paths;
-use crate::plan::{Known, Task, TaskKind, Verdict, plan, show};
+use crate::plan::{self, Known, Selection, Task, Verdict, plan, select, show};
 use crate::seed::Seed;
 use crate::ssh::KeyPair;
 use crate::state::journal::{Journal, What, now};
@@ -25,6 +25,9 @@ use std::time::Instant;
 
 /// `lab up`: image, nodes, steps.
 pub async fn up(args: cli::Up, paths: &Paths, reporter: &Reporter) -> Result<String> {
+    if args.dry_run {
+        return show_plan(args, false, paths).await;
+    }
     let stop = Stop::listen()?;
     tokio::select! {
         result = bring_up(args, paths, reporter, &stop) => result,
@@ -70,24 +73,29 @@ async fn bring_up(args: cli::Up, paths: &Paths, reporter: &Reporter, stop: &Stop
     let mut record = record(old, lab, driver_name, args.offline, image, found.file)?;
     exports::reserve(&mut record, paths)?;
     record.save(paths)?;
-    let end = chapter.and_then(|n| record.lab.chapters.get(n)).map_or(usize::MAX, |c| c.end);
-    run(&record, &driver, end, paths, reporter, stop).await?;
-    let whole = end >= record.lab.steps.len();
-    if whole {
+    let end = chapter.and_then(|n| record.lab.chapters.get(n)).map(|c| c.end);
+    let wish = Selection { end, ..selection(&args) };
+    run(&record, &driver, &wish, paths, reporter, stop).await?;
+    let part = wish.to.is_some() || !wish.only.is_empty();
+    if !part && end.is_none_or(|end| end >= record.lab.steps.len()) {
         proof::prove(&record, paths, reporter).await?;
     }
     if let Some(number) = chapter {
         return chapter::finish(&record.lab, number, args.lang.as_deref(), &dir);
     }
+    let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let (name, time) = (&record.lab.name, crate::ui::duration(millis));
+    if part {
+        return Ok(format!("{name}: done as far as you said, in {time}; go on: lab up {name}\n"));
+    }
     chapter::finish_all(&record.lab, &dir)?;
     let summary = super::summary::summary(&record, paths)?;
     drop(lock);
-    let seconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(format!("{summary}\n{} is up, in {}\n", record.lab.name, crate::ui::duration(seconds)))
+    Ok(format!("{summary}\n{name} is up, in {time}\n"))
 }
 
 /// `lab plan`: what `up` would do, changing nothing.
-pub async fn show_plan(args: cli::Up, paths: &Paths) -> Result<String> {
+pub async fn show_plan(args: cli::Up, as_json: bool, paths: &Paths) -> Result<String> {
     let lab = which::find_with(args.which.lab.as_deref(), &args.values, paths)?.lab;
     let old = LabRecord::load(paths, &lab.name)?;
     let name = driver_name(args.driver, old.as_ref())?;
@@ -95,7 +103,13 @@ pub async fn show_plan(args: cli::Up, paths: &Paths) -> Result<String> {
     let driver = open(name, &image, paths).await?;
     let records = Journal::look(&paths.lab(&lab.name).join("journal"));
     let tasks = make_plan(&lab, &driver, &records, paths).await?;
-    Ok(show(&lab, &tasks))
+    let tasks = select(&lab, tasks, &selection(&args))?;
+    Ok(if as_json { super::json("plan", plan::json(&lab, &tasks)) } else { show(&lab, &tasks) })
+}
+
+/// The part of the plan that is meant.
+fn selection(args: &cli::Up) -> Selection {
+    Selection { to: args.to.clone(), from: args.from.clone(), only: args.only.clone(), end: None }
 }
 
 fn driver_name(choice: cli::DriverChoice, old: Option<&LabRecord>) -> Result<&'static str> {
@@ -219,11 +233,11 @@ async fn make_plan(
     Ok(plan(lab, &known))
 }
 
-/// Runs the steps below this number.
+/// Runs what is meant of the plan.
 async fn run(
     record: &LabRecord,
     driver: &AnyDriver,
-    end: usize,
+    wish: &Selection,
     paths: &Paths,
     reporter: &Reporter,
     stop: &Stop,
@@ -231,8 +245,7 @@ async fn run(
     let lab = &record.lab;
     let dir = paths.lab(&lab.name);
     let journal = Journal::open(&dir.join("journal"))?;
-    let mut tasks = make_plan(lab, driver, journal.records(), paths).await?;
-    tasks.retain(|t| !matches!(t.kind, TaskKind::Step { index, .. } if index >= end));
+    let tasks = select(lab, make_plan(lab, driver, journal.records(), paths).await?, wish)?;
     let run_dir = paths.lab_run(&lab.name);
     note(record, paths)?;
     Paths::make_private(&run_dir)?;

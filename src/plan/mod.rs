@@ -1,8 +1,12 @@
 //! From a lab, what is observed and what is recorded, to a graph of tasks. Pure: no I/O, no async.
 
+mod json;
 mod key;
+mod select;
 mod show;
 
+pub use json::json;
+pub use select::{Selection, select};
 pub use show::show;
 
 use crate::driver::Facts;

@@ -18,3 +18,4 @@ mod resume;
 mod secrets;
 mod signals;
 mod switch;
+mod tool_verbs;
