@@ -88,6 +88,7 @@ pub enum Verb {
     SshConfig(SshConfig),
     /// Copy files and folders to and from nodes.
     #[command(
+        override_usage = "lab cp [OPTIONS] FROM... TO",
         after_help = "Examples:\n  lab cp notes.txt flannel-ctr:/root/\n  lab cp flannel-w1:/etc/cni/net.d .\n  \
                             lab cp n1:/tmp/capture.pcap n2:/tmp/"
     )]

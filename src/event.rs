@@ -1,6 +1,7 @@
 //! What happens in a run, as data. The only way out of a run: rooms below `commands` never print.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Which of a script's two outputs a line came from.
@@ -27,6 +28,8 @@ pub enum Event {
     Skipped { task: String, node: Option<String>, title: String, why: String },
     /// A task failed; the whole message.
     Failed { task: String, node: Option<String>, title: String, why: String },
+    /// What tasks took in earlier runs here, in milliseconds by task, and the whole of what runs now.
+    Expected { tasks: BTreeMap<String, u64>, whole: u64 },
     /// Something the user should read, not bound to a task.
     Note { message: String },
 }

@@ -35,7 +35,7 @@ pub struct SshConfig {
 #[derive(Debug, Args)]
 pub struct Copy {
     /// What to copy, and last where to: a path here, or NODE:PATH. Folders are copied whole.
-    #[arg(required = true, num_args = 2.., value_name = "FROM... TO", add = ArgValueCandidates::new(complete::places))]
+    #[arg(required = true, num_args = 2.., value_name = "PATH", add = ArgValueCandidates::new(complete::places))]
     pub paths: Vec<String>,
     /// The lab, where several have a node of this name.
     #[arg(long, add = ArgValueCandidates::new(complete::labs))]

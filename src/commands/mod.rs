@@ -34,6 +34,7 @@ mod ssh;
 mod ssh_config;
 mod summary;
 mod switch;
+mod timing;
 mod tool;
 mod up;
 mod validate;

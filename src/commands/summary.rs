@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::executor;
+use crate::lab::model::Lab;
 use crate::observe::{capture, diff};
 use crate::paths::Paths;
 use crate::state::record::LabRecord;
@@ -38,7 +39,15 @@ pub fn summary(record: &LabRecord, paths: &Paths) -> Result<String> {
     if let Some(checks) = super::proof::kept(record, paths) {
         out += &format!("\n{checks}");
     }
-    let first = lab.nodes.first().map_or("", |n| n.name.as_str());
-    out += &format!("\nNext: lab ssh {first} | lab status {0} | lab destroy {0}\n", lab.name);
     Ok(out)
+}
+
+/// Three commands that a user may want now, each to be pasted as it is.
+pub fn next(lab: &Lab) -> String {
+    let first = lab.nodes.first().map_or("", |n| n.name.as_str());
+    let middle = match lab.exports.contains_key("kubeconfig") {
+        true => "lab kubeconfig --merge",
+        false => "lab status",
+    };
+    format!("  lab ssh {first}\n  {middle} {0}\n  lab destroy {0}\n", lab.name)
 }

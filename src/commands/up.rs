@@ -2,12 +2,13 @@
 
 use super::drivers::{AnyDriver, SshReach, choose, look_at_host, open};
 use super::signals::Stop;
+use super::timing::Timing;
 use super::{chapter, exports, host, images, proof, which};
 use crate::cli;
 use crate::driver::fake::FakeReach;
 use crate::driver::{BaseImage, Driver, NodeSpec, NodeState};
 use crate::error::{Context as _, Error, Result};
-use crate::event::Reporter;
+use crate::event::{Event, Reporter};
 use crate::executor::{Context, Reach, execute};
 use crate::lab::model::{Lab, NetworkKind};
 use crate::network;
@@ -75,7 +76,12 @@ async fn bring_up(args: cli::Up, paths: &Paths, reporter: &Reporter, stop: &Stop
     record.save(paths)?;
     let end = chapter.and_then(|n| record.lab.chapters.get(n)).map(|c| c.end);
     let wish = Selection { end, ..selection(&args) };
-    run(&record, &driver, &wish, paths, reporter, stop).await?;
+    let kind = if driver.facts().emulated { "emulated" } else { driver_name };
+    let (timing, watched) = Timing::watch(kind, &record.lab.name, paths, reporter);
+    let ran = run(&record, &driver, &wish, &timing.expected(), paths, &watched, stop).await;
+    // Also of a run that failed: what it finished is what it took.
+    timing.keep();
+    ran?;
     let part = wish.to.is_some() || !wish.only.is_empty();
     if !part && end.is_none_or(|end| end >= record.lab.steps.len()) {
         proof::prove(&record, paths, reporter).await?;
@@ -91,7 +97,8 @@ async fn bring_up(args: cli::Up, paths: &Paths, reporter: &Reporter, stop: &Stop
     chapter::finish_all(&record.lab, &dir)?;
     let summary = super::summary::summary(&record, paths)?;
     drop(lock);
-    Ok(format!("{summary}\n{name} is up, in {time}\n"))
+    let next = super::summary::next(&record.lab);
+    Ok(format!("{summary}{}\n{name} is up, in {time}. Next:\n{next}", timing.table()))
 }
 
 /// `lab plan`: what `up` would do, changing nothing.
@@ -238,6 +245,7 @@ async fn run(
     record: &LabRecord,
     driver: &AnyDriver,
     wish: &Selection,
+    earlier: &BTreeMap<String, u64>,
     paths: &Paths,
     reporter: &Reporter,
     stop: &Stop,
@@ -256,6 +264,9 @@ async fn run(
     }
     if tasks.iter().all(|t| t.verdict == Verdict::Done) {
         return Ok(());
+    }
+    if let Some(whole) = plan::expected(&tasks, earlier) {
+        reporter.send(Event::Expected { tasks: earlier.clone(), whole });
     }
     let specs = specs(record, paths);
     let journal = Mutex::new(journal);

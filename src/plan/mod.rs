@@ -1,10 +1,12 @@
 //! From a lab, what is observed and what is recorded, to a graph of tasks. Pure: no I/O, no async.
 
+mod expect;
 mod json;
 mod key;
 mod select;
 mod show;
 
+pub use expect::expected;
 pub use json::json;
 pub use select::{Selection, select};
 pub use show::show;

@@ -61,7 +61,7 @@ fn range(lab: &Lab, name: &str) -> Result<(usize, usize)> {
         s.name == name || s.name.starts_with(&inside) || observes(&s.action)
     };
     let mut found = lab.steps.iter().enumerate().filter(meant).map(|(i, _)| i);
-    match (found.next(), found.last()) {
+    match (found.next(), found.next_back()) {
         (Some(first), last) => Ok((first, last.unwrap_or(first))),
         (None, _) => {
             let tops = lab.steps.iter().map(|s| match &s.action {

@@ -32,7 +32,16 @@ fn selected(wish: Selection) -> Result<Vec<Task>> {
         cgroup_v1: false,
     };
     let (running, absent) = (BTreeSet::new(), BTreeSet::new());
-    let known = Known { facts: &facts, records: &[], running: &running, absent: &absent, now: 0 };
+    let births = Default::default();
+    let known = Known {
+        facts: &facts,
+        records: &[],
+        running: &running,
+        absent: &absent,
+        births: &births,
+        lost_outputs: &absent,
+        now: 0,
+    };
     let mut tasks = plan(&lab, &known);
     tasks.iter_mut().for_each(|t| t.verdict = Verdict::Done);
     select(&lab, tasks, &wish)

@@ -3,10 +3,13 @@
 use super::duration;
 use super::style::{Colour, Style, printable};
 use crate::event::Event;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+/// From how many milliseconds on a task's time is foretold.
+pub const NOTABLE: u64 = 2000;
 
 /// The time since the start.
 pub type Clock = Box<dyn Fn() -> Duration + Send + Sync>;
@@ -23,12 +26,19 @@ struct Inner {
     out: Box<dyn Write + Send>,
     /// What the tasks under way are called: progress names only the task.
     running: HashMap<String, String>,
+    /// Milliseconds that tasks took before.
+    expected: BTreeMap<String, u64>,
 }
 
 impl Plain {
     /// A display on `out`.
     pub fn new(out: Box<dyn Write + Send>, verbose: bool, style: Style, clock: Clock) -> Self {
-        Self { inner: Mutex::new(Inner { out, running: HashMap::new() }), verbose, style, clock }
+        Self {
+            inner: Mutex::new(Inner { out, running: HashMap::new(), expected: BTreeMap::new() }),
+            verbose,
+            style,
+            clock,
+        }
     }
 
     /// Writes the event's line, if it has one.
@@ -37,7 +47,10 @@ impl Plain {
         let text = match event {
             Event::Started { task, node, title } => {
                 inner.running.insert(task.clone(), label(node, title));
-                line(event, self.verbose, self.style)
+                // What takes no time needs no forecast.
+                let about = inner.expected.get(task).filter(|millis| **millis >= NOTABLE);
+                let about = about.map_or(String::new(), |millis| format!(" (about {})", duration(*millis)));
+                line(event, self.verbose, self.style).map(|text| text + &about)
             }
             Event::Progress { task, message } => {
                 let known = inner.running.get(task).unwrap_or(task);
@@ -45,6 +58,10 @@ impl Plain {
             }
             Event::Finished { task, .. } | Event::Skipped { task, .. } | Event::Failed { task, .. } => {
                 inner.running.remove(task);
+                line(event, self.verbose, self.style)
+            }
+            Event::Expected { tasks, .. } => {
+                inner.expected = tasks.clone();
                 line(event, self.verbose, self.style)
             }
             Event::Line { .. } | Event::Note { .. } => line(event, self.verbose, self.style),
@@ -72,6 +89,7 @@ pub fn line(event: &Event, verbose: bool, style: Style) -> Option<String> {
         Event::Failed { node, title, why, .. } => {
             format!("{}: {}: {why}", label(node, title), style.paint(Colour::Bad, "FAILED"))
         }
+        Event::Expected { whole, .. } => format!("about {}, as in earlier runs here", duration(*whole)),
         Event::Note { message } => message.clone(),
     })
 }
@@ -129,6 +147,18 @@ mod tests {
    32.8s  stray: still here
 ";
         assert_eq!(printed(false, Choice::Auto), expected);
+    }
+
+    #[test]
+    fn what_took_long_before_is_foretold() {
+        let kept = Kept::default();
+        let style = Style::decide(Choice::Never, false, |_| None);
+        let plain = Plain::new(Box::new(kept.clone()), false, style, Box::new(|| Duration::ZERO));
+        plain.event(&Event::Expected { tasks: [("ctr.init".to_owned(), 5_300)].into(), whole: 9_000 });
+        plain.event(&testing::run()[1]);
+        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let expected = "    0.0s  about 9.0s, as in earlier runs here\n    0.0s  flannel-ctr   init ... (about 5.3s)\n";
+        assert_eq!(text, expected);
     }
 
     #[test]

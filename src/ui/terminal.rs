@@ -4,7 +4,8 @@ use super::style::{Colour, Style, printable};
 use super::{duration, plain};
 use crate::event::Event;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,10 @@ const TICK: Duration = Duration::from_millis(120);
 pub struct Terminal {
     bars: MultiProgress,
     running: Mutex<HashMap<String, Running>>,
+    /// Milliseconds that tasks took before.
+    expected: Mutex<BTreeMap<String, u64>>,
+    /// Prints a line that stays, while the moving ones are away.
+    stay: Box<dyn Fn(&str) + Send + Sync>,
     verbose: bool,
     style: Style,
 }
@@ -28,12 +33,16 @@ struct Running {
 impl Terminal {
     /// A display on stderr.
     pub fn new(verbose: bool, style: Style) -> Self {
-        Self::on(ProgressDrawTarget::stderr(), verbose, style)
+        let stay = |line: &str| {
+            // When stderr is gone there is nobody left to tell.
+            let _ = writeln!(std::io::stderr(), "{line}");
+        };
+        Self::on(ProgressDrawTarget::stderr(), Box::new(stay), verbose, style)
     }
 
-    fn on(target: ProgressDrawTarget, verbose: bool, style: Style) -> Self {
+    fn on(target: ProgressDrawTarget, stay: Box<dyn Fn(&str) + Send + Sync>, verbose: bool, style: Style) -> Self {
         let bars = MultiProgress::with_draw_target(target);
-        Self { bars, running: Mutex::default(), verbose, style }
+        Self { bars, running: Mutex::default(), expected: Mutex::default(), stay, verbose, style }
     }
 
     /// Shows the event.
@@ -41,12 +50,12 @@ impl Terminal {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Started { task, node, title } => {
-                if let Some(old) = running.insert(task.clone(), self.begin(label(node, title))) {
+                if let Some(old) = running.insert(task.clone(), self.begin(task, label(node, title))) {
                     self.take_away(&old);
                 }
             }
             Event::Progress { task, message } => {
-                let now = running.entry(task.clone()).or_insert_with(|| self.begin(label(&None, task)));
+                let now = running.entry(task.clone()).or_insert_with(|| self.begin(task, label(&None, task)));
                 now.bar.set_message(format!("{}: {}", now.label, printable(message)));
             }
             Event::Finished { task, node, title, millis } => {
@@ -58,6 +67,12 @@ impl Terminal {
             }
             Event::Failed { task, node, title, why } => {
                 self.done(running.remove(task), Colour::Bad, "✗", &format!("{}  {why}", label(node, title)));
+            }
+            Event::Expected { tasks, .. } => {
+                self.expected.lock().unwrap_or_else(PoisonError::into_inner).clone_from(tasks);
+                if let Some(text) = plain::line(event, self.verbose, self.style) {
+                    self.print(&text);
+                }
             }
             Event::Line { .. } | Event::Note { .. } => {
                 if let Some(text) = plain::line(event, self.verbose, self.style) {
@@ -75,10 +90,12 @@ impl Terminal {
         }
     }
 
-    fn begin(&self, label: String) -> Running {
+    fn begin(&self, task: &str, label: String) -> Running {
         let bar = self.bars.add(ProgressBar::new_spinner());
+        let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner).get(task).copied();
+        let about = expected.filter(|millis| *millis >= plain::NOTABLE).map_or(String::new(), about);
         // `wide_msg` is cut to the width of each moment: a line never wraps, and a resize cannot leave rests.
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed:>5}") {
+        if let Ok(style) = ProgressStyle::with_template(&format!("{{spinner}} {{wide_msg}} {{elapsed:>5}}{about}")) {
             bar.set_style(style);
         }
         bar.set_message(label.clone());
@@ -98,10 +115,16 @@ impl Terminal {
         self.bars.remove(&task.bar);
     }
 
+    /// Not by indicatif's own `println`: it fills lines up to the width, and a window that becomes wider joins them.
     fn print(&self, text: &str) {
-        // When stderr is gone there is nobody left to tell.
-        let _ = self.bars.println(text);
+        self.bars.suspend(|| text.lines().for_each(|line| (self.stay)(line)));
     }
+}
+
+/// A forecast behind the time that went by, in whole seconds as that.
+fn about(millis: u64) -> String {
+    let seconds = millis.div_ceil(1000);
+    if seconds < 60 { format!(" of ~{seconds}s") } else { format!(" of ~{}m{:02}s", seconds / 60, seconds % 60) }
 }
 
 fn label(node: &Option<String>, title: &str) -> String {

@@ -108,7 +108,9 @@ impl TermLike for Screen {
 fn terminal(width: u16) -> (Screen, Terminal) {
     let screen = Screen::new(width);
     let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
-    (screen, Terminal::on(target, false, Style::decide(Choice::Never, true, |_| None)))
+    let stay = screen.clone();
+    let stay = Box::new(move |line: &str| stay.write_line(line).unwrap());
+    (screen, Terminal::on(target, stay, false, Style::decide(Choice::Never, true, |_| None)))
 }
 
 #[test]
@@ -149,4 +151,19 @@ fn a_line_is_cut_to_the_width_of_the_moment() {
     assert!(text.lines().all(|l| l.chars().count() <= 30) && text.contains("init: a m"), "{text}");
     terminal.finish();
     assert_eq!(screen.text(), "");
+}
+
+#[test]
+fn what_took_long_before_is_foretold() {
+    let (screen, terminal) = terminal(60);
+    let tasks = [("a".to_owned(), 65_000), ("b".to_owned(), 900)].into();
+    terminal.event(&Event::Expected { tasks, whole: 65_900 });
+    for task in ["a", "b"] {
+        terminal.event(&Event::Started { task: task.into(), node: Some("n1".into()), title: task.into() });
+    }
+    let text = screen.text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "about 1m05s, as in earlier runs here");
+    assert!(lines[1].ends_with(" of ~1m05s") && !lines[2].contains('~'), "{text}");
+    assert!(lines.iter().all(|l| l.chars().count() <= 60), "{text}");
 }

@@ -1,5 +1,7 @@
 //! The real binary, on nodes that are folders.
 
+#[path = "../support/pty.rs"]
+mod pty;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -15,7 +17,9 @@ mod hostile;
 mod insight;
 mod node_verbs;
 mod resume;
+mod screens;
 mod secrets;
 mod signals;
 mod switch;
+mod terminal;
 mod tool_verbs;

@@ -75,6 +75,30 @@ fn no_token_is_written_down(home: &Home) {
     }
 }
 
+/// The cluster from the host: the bundle's own client, a context merged into a file of the user's, a service's address.
+fn from_the_host(home: &Home) {
+    let nodes = ok(lab(home, &["kubectl", "get", "nodes"])).0;
+    assert_eq!(nodes.matches(" Ready ").count(), 3, "{nodes}");
+    let config = home.file("config", "apiVersion: v1\nkind: Config\ncurrent-context: mine\n");
+    let with = |args: &[&str]| {
+        let mut lab = lab(home, args);
+        lab.env("KUBECONFIG", &config);
+        ok(lab).0
+    };
+    assert!(with(&["kubeconfig", "--merge", "flannel"]).contains("--context lab-flannel"));
+    let text = std::fs::read_to_string(&config).unwrap();
+    assert!(text.contains("server: https://127.0.0.1:") && text.contains("current-context: mine"), "{text}");
+    let address = ok(lab(home, &["kubectl", "get", "service", "webpod", "-o", "jsonpath={.spec.clusterIP}"])).0;
+    let forward = lab(home, &["forward", "flannel-w1", &format!(":{address}:80")]);
+    let mut pty = crate::pty::Pty::start(&forward, 80, 24);
+    pty.wait_for(" -> flannel-w1");
+    let local = pty.seen.split_whitespace().next().unwrap().to_owned();
+    let curl = Program::new("curl").args(["-sS", "--max-time", "20", &format!("http://{local}")]).output().unwrap();
+    assert!(String::from_utf8_lossy(&curl.stdout).contains("Hostname: webpod-"), "{curl:?}");
+    pty.type_in("\x03");
+    pty.end();
+}
+
 #[test]
 fn the_lesson_on_container_nodes_twice_and_nothing_left() {
     let home = Home::new();
@@ -93,7 +117,9 @@ fn the_lesson_on_container_nodes_twice_and_nothing_left() {
         ))
         .0;
         assert!(values.contains("--iface=eth1") && values.contains("flannel-v0.28.4"), "{values}");
+        from_the_host(&home);
         ok(lab(&home, &["destroy", "flannel", "-f"]));
+        assert!(!std::fs::read_to_string(home.path().join("config")).unwrap().contains("lab-flannel"));
         let left: Vec<String> = host().symmetric_difference(&before).cloned().collect();
         assert!(left.is_empty(), "the host is not as it was: {left:?}");
         assert!(!Path::new(&home.path().join("run")).exists());

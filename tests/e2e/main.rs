@@ -2,6 +2,8 @@
 
 #[path = "../support/kill.rs"]
 mod harness;
+#[path = "../support/pty.rs"]
+mod pty;
 #[path = "../support/mod.rs"]
 mod support;
 

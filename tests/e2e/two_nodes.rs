@@ -1,5 +1,6 @@
 //! The two-node lab in virtual machines: up, again, a killed node, and nothing left at the end.
 
+use crate::pty::Pty;
 use crate::support::{Home, run};
 use assert_cmd::Command;
 use std::collections::BTreeSet;
@@ -66,6 +67,36 @@ fn addresses(home: &Home) {
     assert_ne!(code, Some(0), "offline, the host is not reached through the NAT");
 }
 
+/// A shell on a terminal: keys, the window's size and its change, the exit code, and the terminal as it was.
+fn a_shell_on_a_terminal(home: &Home) {
+    let mut pty = Pty::start(&lab(home, &["ssh", "n1"]), 100, 30);
+    pty.wait_for("# ");
+    pty.type_in("stty size\r");
+    pty.wait_for("30 100");
+    pty.resize(132, 50);
+    pty.type_in("stty size; hostname\r");
+    assert!(pty.wait_for("n1\r\n").contains("50 132"), "{}", pty.seen);
+    pty.type_in("exit 7\r");
+    assert_eq!(pty.end().code(), Some(7), "{}", pty.seen);
+    assert!(pty.is_cooked());
+    let mut pty = Pty::start(&lab(home, &["ssh", "-t", "n1", "tty"]), 80, 24);
+    assert!(pty.end().success() && pty.seen.contains("/dev/pts/"), "{}", pty.seen);
+}
+
+/// OpenSSH with what `ssh-config` prints, files there and back, a port.
+fn other_programs(home: &Home) {
+    let config = home.file("ssh.config", &ok(lab(home, &["ssh-config", "two-nodes"])));
+    let ssh = std::process::Command::new("ssh").arg("-F").arg(config).args(["n2", "hostname"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&ssh.stdout), "n2\n", "{ssh:?}");
+    let big: Vec<u8> = (0..=255).cycle().take(5 << 20).collect();
+    std::fs::write(home.path().join("big"), &big).unwrap();
+    ok(lab(home, &["cp", "big", "n1:/root/there"]));
+    ok(lab(home, &["cp", "n1:/root/there", "n2:/root/"]));
+    ok(lab(home, &["cp", "n2:/root/there", "back"]));
+    assert!(std::fs::read(home.path().join("back")).unwrap() == big);
+    assert!(ok(lab(home, &["logs", "--console", "--node", "n1"])).contains("n1 login:"));
+}
+
 fn sha2_hex(bytes: &[u8]) -> String {
     use sha2::{Digest, Sha256};
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
@@ -79,6 +110,8 @@ fn up_again_killed_and_destroyed() {
     assert_eq!(code, Some(0), "{out}\n{err}");
     assert!(out.contains("192.168.20.11") && out.contains("two-nodes is up"), "{out}");
     addresses(&home);
+    a_shell_on_a_terminal(&home);
+    other_programs(&home);
     secrets_are_nowhere_else(&home);
     assert!(ok(lab(&home, &["plan", "two-nodes"])).contains("0 of 10 tasks would run"));
     // The same lab from a file: a path wins over the box, and what was done is done.
