@@ -70,6 +70,10 @@ pub enum Verb {
                             lab up flannel --to before          stop there; the next `lab up` goes on\n  \
                             lab up flannel --from sample        run it and what follows again")]
     Up(Up),
+    /// Power off the lab's nodes; their disks stay, and `up` starts them again.
+    Halt(Which),
+    /// Power off the lab's nodes and start them again: `halt` and `up`.
+    Reload(Up),
     /// Stop and remove the lab's nodes and all that belongs to them.
     Destroy(Destroy),
     /// Look at this host: what keeps labs from working, and the command that mends it.
@@ -183,7 +187,14 @@ pub enum Verb {
     /// Our pipes to a node's SSH port; what `ssh-config --merge` writes uses it.
     #[command(hide = true)]
     Dial(Dial),
-    /// The lab's background process; started by `up`.
+    /// The background process of a lab of containers; started by `up`.
+    #[command(hide = true)]
+    Keep {
+        #[arg(long)]
+        run: PathBuf,
+        lab: String,
+    },
+    /// The background process of a lab of virtual machines; started by `up`.
     #[command(hide = true)]
     Switch {
         #[arg(long)]
@@ -200,7 +211,7 @@ pub enum Verb {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum DriverChoice {
     #[default]
-    /// What suits this host.
+    /// Virtual machines where hardware makes them fast, else system containers where the host allows them.
     Auto,
     /// Virtual machines.
     Qemu,
@@ -242,9 +253,9 @@ pub struct Plan {
 pub struct Up {
     #[command(flatten)]
     pub which: Which,
-    /// How to make nodes.
-    #[arg(long, value_enum, default_value = "auto")]
-    pub driver: DriverChoice,
+    /// How to make nodes. Without it: as the lab file says, else what suits this host.
+    #[arg(long, value_enum)]
+    pub driver: Option<DriverChoice>,
     /// Fetch nothing, and let the nodes reach nothing outside the lab.
     #[arg(long)]
     pub offline: bool,

@@ -3,7 +3,7 @@
 use super::drivers::remove;
 use super::{kubeconfig, which};
 use crate::cli;
-use crate::driver::Place;
+use crate::driver::{Place, container};
 use crate::error::{Context, Error, Kind, Result};
 use crate::event::Reporter;
 use crate::network;
@@ -109,9 +109,13 @@ impl Remains {
         lab
     }
 
-    /// Ends and removes nodes and switch, past errors.
+    /// Ends and removes nodes, keeper and switch, past errors.
     async fn remove(&self, paths: &Paths) -> Result<String> {
         let mut problems = Vec::new();
+        // First what starts nodes again.
+        for run in &self.runs {
+            problems.extend(container::keeper(run).stop().await.err());
+        }
         for (driver, place) in &self.nodes {
             // Every driver finds by itself what it has made at a place, and leaves alone what it has not.
             let drivers = driver.as_deref().map_or_else(|| vec!["container", "fake", "qemu"], |one| vec![one]);

@@ -1,6 +1,5 @@
 //! The driver of a lab by its name, so that the verbs are written once.
 
-use crate::cli::DriverChoice;
 use crate::driver::container::Container;
 use crate::driver::fake::Fake;
 use crate::driver::qemu::Qemu;
@@ -19,15 +18,6 @@ pub enum AnyDriver {
     Qemu(Qemu),
     Container(Container),
     Fake(Fake),
-}
-
-/// The name of the driver that a choice means on this host.
-pub fn choose(choice: DriverChoice) -> &'static str {
-    match choice {
-        DriverChoice::Fake => "fake",
-        DriverChoice::Container => "container",
-        DriverChoice::Auto | DriverChoice::Qemu => "qemu",
-    }
 }
 
 /// Looks at the host for a driver before anything is made for it.
@@ -103,6 +93,10 @@ impl Driver for AnyDriver {
 
     async fn watch(&self, place: &Place) -> Error {
         each!(self, d => d.watch(place).await)
+    }
+
+    async fn trouble(&self, place: &Place) -> Option<String> {
+        each!(self, d => d.trouble(place).await)
     }
 }
 

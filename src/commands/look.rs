@@ -22,8 +22,11 @@ pub async fn status(args: cli::Facts, paths: &Paths) -> Result<String> {
     let lab = &record.lab;
     let driver = open(&record.driver, &record.image, paths).await?;
     let mut nodes = Vec::new();
+    let mut troubles: BTreeMap<&str, String> = BTreeMap::new();
     for node in &lab.nodes {
-        let (state, ssh) = match driver.inspect(&place(paths, &lab.name, &node.name)).await? {
+        let place = place(paths, &lab.name, &node.name);
+        troubles.extend(driver.trouble(&place).await.map(|trouble| (node.name.as_str(), trouble)));
+        let (state, ssh) = match driver.inspect(&place).await? {
             NodeState::Absent => ("not created", None),
             NodeState::Stopped => ("stopped", None),
             NodeState::Running(endpoint) => ("running", Some(endpoint.ssh.to_string())),
@@ -32,7 +35,7 @@ pub async fn status(args: cli::Facts, paths: &Paths) -> Result<String> {
     }
     let steps = steps(&record, paths);
     if args.json {
-        let node = |(node, state, ssh): &(&Node, &str, Option<String>)| json!({"name": node.name, "state": state, "address": node.address(), "ssh": ssh});
+        let node = |(node, state, ssh): &(&Node, &str, Option<String>)| json!({"name": node.name, "state": state, "address": node.address(), "ssh": ssh, "trouble": troubles.get(node.name.as_str())});
         let nodes: Vec<Json> = nodes.iter().map(node).collect();
         let [done, failed, begun] = &steps;
         let facts = json!({
@@ -46,8 +49,10 @@ pub async fn status(args: cli::Facts, paths: &Paths) -> Result<String> {
         vec![node.name.clone(), (*state).to_owned(), address, ssh.clone().unwrap_or("-".into())]
     };
     let rows: Vec<Vec<String>> = nodes.iter().map(row).collect();
-    let mut out = format!("{}: {}\n{}\n\n", lab.name, lab.title, driver.facts().description);
+    let mut out = format!("{}: {}\n", lab.name, lab.title);
+    out += &format!("driver {}: {}\n\n", record.driver, driver.facts().description);
     out += &table(&["NODE", "STATE", "ADDRESS", "SSH"], &rows);
+    out.extend(troubles.iter().map(|(node, trouble)| format!("{node}: {trouble}\n")));
     if rows.iter().any(|row| row[1] == "running") && switch_is_missing(&record, paths) {
         out += &format!("\nthe network switch does not run; `lab up {}` starts it again\n", record.lab.name);
     }

@@ -2,6 +2,7 @@
 
 mod chapter;
 mod check;
+mod choose;
 mod copy;
 mod destroy;
 mod dial;
@@ -14,9 +15,11 @@ mod exports;
 mod follow;
 mod forward;
 mod graph;
+mod halt;
 mod host;
 mod images;
 mod init;
+mod keep;
 mod kubeconfig;
 mod leftovers;
 mod logs;
@@ -85,6 +88,12 @@ async fn verb(verb: Verb, verbose: bool, lab: Option<&str>, paths: &Paths, repor
         Verb::Plan(args) => up::show_plan(args.up, args.json, paths).await.map(Outcome::from),
         Verb::Destroy(args) => destroy::destroy(args, paths, reporter).await.map(Outcome::from),
         Verb::Doctor(args) => doctor::doctor(args, paths).await,
+        Verb::Halt(args) => halt::halt(args, paths, reporter).await.map(Outcome::from),
+        Verb::Reload(args) => {
+            let which = crate::cli::Which { lab: args.which.lab.clone() };
+            reporter.note(halt::halt(which, paths, reporter).await?.trim_end());
+            up::up(args, paths, reporter).await.map(Outcome::from)
+        }
         Verb::Status(args) => look::status(args, paths).await.map(Outcome::from),
         Verb::List { json } => look::list(json, paths).map(Outcome::from),
         Verb::Validate(args) => validate::validate(&args, paths).map(Outcome::from),
@@ -129,6 +138,7 @@ async fn verb(verb: Verb, verbose: bool, lab: Option<&str>, paths: &Paths, repor
             })
             .await
         }
+        Verb::Keep { lab, .. } => keep::keep(&lab, paths, reporter).await.map(|()| String::new().into()),
         Verb::Switch { run, networks } => {
             network::process::run(&run, &networks, reporter).await.map(|()| String::new().into())
         }

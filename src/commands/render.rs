@@ -1,5 +1,6 @@
 //! `lab render STEP`: what exactly would run on the node, with secrets masked.
 
+use super::choose::Wanted;
 use super::drivers::open;
 use super::rendering::{Rendering, machine};
 use super::which;
@@ -85,15 +86,18 @@ fn chosen(lab: &Lab, name: &str) -> Result<Vec<usize>> {
 async fn facts(lab: &Lab, args: &cli::Render, paths: &Paths) -> Facts {
     let old = LabRecord::load(paths, &lab.name).ok().flatten();
     let (name, image) = match (&old, args.driver) {
-        (Some(old), None) => (old.driver.as_str(), old.image.clone()),
+        (Some(old), None) => (old.driver.clone(), old.image.clone()),
         (_, choice) => {
-            let name = super::drivers::choose(choice.unwrap_or(cli::DriverChoice::Auto));
+            let name = match super::choose::wanted(choice, lab, None) {
+                Ok(Wanted::This(name)) => name,
+                _ => "qemu".to_owned(),
+            };
             (name, BaseImage { key: String::new(), dir: Default::default() })
         }
     };
-    match open(name, &image, paths).await {
+    match open(&name, &image, paths).await {
         Ok(driver) => driver.facts().clone(),
-        Err(_) => machine(name),
+        Err(_) => machine(&name),
     }
 }
 

@@ -1,11 +1,12 @@
 //! `lab up` and `lab plan`.
 
-use super::drivers::{AnyDriver, SshReach, choose, look_at_host, open};
+use super::choose::{self, Wanted, problems, together, wanted};
+use super::drivers::{AnyDriver, SshReach};
 use super::signals::Stop;
 use super::timing::Timing;
-use super::{chapter, exports, host, images, proof, which};
+use super::{chapter, exports, host, images, keep, proof, which};
 use crate::cli;
-use crate::driver::fake::FakeReach;
+use crate::driver::fake::{Fake, FakeReach};
 use crate::driver::{BaseImage, Driver, NodeSpec, NodeState};
 use crate::error::{Context as _, Error, Result};
 use crate::event::{Event, Reporter};
@@ -48,35 +49,32 @@ async fn bring_up(args: cli::Up, paths: &Paths, reporter: &Reporter, stop: &Stop
     Paths::make_private(&dir)?;
     let lock = lock::acquire(&dir.join("lock"), &lab.name)?;
     let old = LabRecord::load(paths, &lab.name)?;
-    let driver_name = driver_name(args.driver, old.as_ref())?;
+    let wanted = wanted(args.driver, &lab, old.as_ref())?;
     check_unchanged(&lab, old.as_ref())?;
     if old.is_none() {
         // Before the image is built, which takes a while, and before anything is made.
-        let problems = together(look_at_host(driver_name, &lab.nodes, paths).await);
+        let problems = together(problems(&wanted, &lab.nodes, paths).await);
         if problems.is_err() {
             std::fs::remove_dir_all(&dir).context(|| "take back the lab's folder".to_owned())?;
         }
         problems?;
     }
-    let image = image(&lab, driver_name, old.as_ref(), args.offline, paths, reporter).await?;
-    if driver_name == "container" {
+    let image = image(&lab, &wanted, old.as_ref(), args.offline, paths, reporter).await?;
+    let (driver, line) = choose::driver(&wanted, &lab.nodes, &image, paths).await?;
+    reporter.note(line);
+    if driver.facts().name == "container" {
         let (image, reporter) = (image.clone(), reporter.clone());
         let unpacked = tokio::task::spawn_blocking(move || images::unpack(&image, &reporter));
         unpacked.await.context(|| "unpack the image".to_owned())??;
     }
-    let driver = open(driver_name, &image, paths).await?;
-    reporter.note(driver.facts().description.clone());
-    if driver.facts().emulated && look_at_host("container", &lab.nodes, paths).await.is_empty() {
-        reporter.note("`--driver container` runs the same lab on this host's kernel at full speed");
-    }
     let fresh = missing(&driver, &lab, paths).await?;
     together(driver.preflight(&fresh).await)?;
-    let mut record = record(old, lab, driver_name, args.offline, image, found.file)?;
+    let mut record = record(old, lab, &driver.facts().name, args.offline, image, found.file)?;
     exports::reserve(&mut record, paths)?;
     record.save(paths)?;
     let end = chapter.and_then(|n| record.lab.chapters.get(n)).map(|c| c.end);
     let wish = Selection { end, ..selection(&args) };
-    let kind = if driver.facts().emulated { "emulated" } else { driver_name };
+    let kind = if driver.facts().emulated { "emulated" } else { driver.facts().name.as_str() };
     let (timing, watched) = Timing::watch(kind, &record.lab.name, paths, reporter);
     let ran = run(&record, &driver, &wish, &timing.expected(), paths, &watched, stop).await;
     // Also of a run that failed: what it finished is what it took.
@@ -105,35 +103,25 @@ async fn bring_up(args: cli::Up, paths: &Paths, reporter: &Reporter, stop: &Stop
 pub async fn show_plan(args: cli::Up, as_json: bool, paths: &Paths) -> Result<String> {
     let lab = which::find_with(args.which.lab.as_deref(), &args.values, paths)?.lab;
     let old = LabRecord::load(paths, &lab.name)?;
-    let name = driver_name(args.driver, old.as_ref())?;
-    let image = old.map(|r| r.image).unwrap_or(BaseImage { key: String::new(), dir: Default::default() });
-    let driver = open(name, &image, paths).await?;
+    let wanted = wanted(args.driver, &lab, old.as_ref())?;
+    let Some(old) = old else {
+        // Nothing exists, so everything would run whatever the driver: its facts only tell what has changed.
+        let tasks = make_plan(&lab, &AnyDriver::Fake(Fake::new()), &[], paths).await?;
+        return shown(&lab, tasks, &args, as_json);
+    };
+    let (driver, _) = choose::driver(&wanted, &lab.nodes, &old.image, paths).await?;
     let records = Journal::look(&paths.lab(&lab.name).join("journal"));
-    let tasks = make_plan(&lab, &driver, &records, paths).await?;
-    let tasks = select(&lab, tasks, &selection(&args))?;
-    Ok(if as_json { super::json("plan", plan::json(&lab, &tasks)) } else { show(&lab, &tasks) })
+    shown(&lab, make_plan(&lab, &driver, &records, paths).await?, &args, as_json)
+}
+
+fn shown(lab: &Lab, tasks: Vec<Task>, args: &cli::Up, as_json: bool) -> Result<String> {
+    let tasks = select(lab, tasks, &selection(args))?;
+    Ok(if as_json { super::json("plan", plan::json(lab, &tasks)) } else { show(lab, &tasks) })
 }
 
 /// The part of the plan that is meant.
 fn selection(args: &cli::Up) -> Selection {
     Selection { to: args.to.clone(), from: args.from.clone(), only: args.only.clone(), end: None }
-}
-
-fn driver_name(choice: cli::DriverChoice, old: Option<&LabRecord>) -> Result<&'static str> {
-    let chosen = choose(choice);
-    match old {
-        Some(old) if choice == cli::DriverChoice::Auto => Ok(known(&old.driver)),
-        Some(old) if choice != cli::DriverChoice::Auto && old.driver != chosen => {
-            let why = format!("its nodes were made by `{}`, and a lab keeps its driver", old.driver);
-            let hint = format!("`lab destroy {}` first", old.lab.name);
-            Err(Error::input(format!("use the driver {chosen}"), why).hint(hint))
-        }
-        _ => Ok(chosen),
-    }
-}
-
-fn known(name: &str) -> &'static str {
-    ["fake", "container"].into_iter().find(|n| *n == name).unwrap_or("qemu")
 }
 
 /// What nodes are made of cannot change under them.
@@ -149,13 +137,13 @@ fn check_unchanged(lab: &Lab, old: Option<&LabRecord>) -> Result<()> {
 
 async fn image(
     lab: &Lab,
-    driver: &str,
+    wanted: &Wanted,
     old: Option<&LabRecord>,
     offline: bool,
     paths: &Paths,
     reporter: &Reporter,
 ) -> Result<BaseImage> {
-    if driver == "fake" {
+    if *wanted == Wanted::This("fake".into()) {
         return Ok(BaseImage { key: String::new(), dir: paths.cache.clone() });
     }
     // A lab keeps the image its disks stand on, also when the recipe has changed since.
@@ -180,19 +168,6 @@ async fn missing(driver: &AnyDriver, lab: &Lab, paths: &Paths) -> Result<Vec<cra
         }
     }
     Ok(nodes)
-}
-
-/// Several problems of the host as one error.
-fn together(problems: Vec<Error>) -> Result<()> {
-    if problems.is_empty() {
-        return Ok(());
-    }
-    let mut texts: Vec<String> = Vec::new();
-    for problem in &problems {
-        let hint = problem.hint.as_ref().map(|h| format!("\n    {h}")).unwrap_or_default();
-        texts.push(format!("  {}: {}{hint}", problem.what, problem.why));
-    }
-    Err(Error::host("start the lab; nothing was changed", format!("the host lacks something\n{}", texts.join("\n"))))
 }
 
 fn record(
@@ -262,6 +237,9 @@ async fn run(
         // Also for a lab that has nothing to do: a switch that died comes back, and the nodes connect again.
         network::process::spawn(&run_dir, &segments).await?;
     }
+    if record.driver == "container" {
+        keep::spawn(&lab.name, &run_dir).await?;
+    }
     if tasks.iter().all(|t| t.verdict == Verdict::Done) {
         return Ok(());
     }
@@ -325,7 +303,8 @@ fn segments(lab: &Lab) -> Vec<String> {
     own.map(|n| n.name.clone()).collect()
 }
 
-fn specs(record: &LabRecord, paths: &Paths) -> BTreeMap<String, NodeSpec> {
+/// What each node of a lab is made from.
+pub fn specs(record: &LabRecord, paths: &Paths) -> BTreeMap<String, NodeSpec> {
     let lab = &record.lab;
     let hosts = Seed::hosts_of(lab);
     let run = paths.lab_run(&lab.name);

@@ -138,6 +138,10 @@ impl Driver for Fake {
     async fn watch(&self, _place: &Place) -> Error {
         std::future::pending().await
     }
+
+    async fn trouble(&self, place: &Place) -> Option<String> {
+        std::fs::read_to_string(place.dir.join("trouble")).ok()
+    }
 }
 
 fn endpoint() -> Endpoint {

@@ -1,5 +1,6 @@
 //! What a hypervisor or container runtime does for one node. Every method can be called again after it was cut.
 
+pub mod choice;
 pub mod container;
 pub mod fake;
 pub mod qemu;
@@ -141,6 +142,10 @@ pub trait Driver: Send + Sync {
     /// Ends when the node dies (its process gone, its kernel panicked), with the reason and the last console lines.
     /// Never ends while the node is well; may be dropped at any time.
     fn watch(&self, place: &Place) -> impl Future<Output = Error> + Send;
+
+    /// What is wrong with a node beyond its state, as the host knows it: a death that nobody asked for, processes that
+    /// the kernel killed because memory was full.
+    fn trouble(&self, place: &Place) -> impl Future<Output = Option<String>> + Send;
 }
 
 /// How the programs are called that drivers start for a node and that outlive us; each names a path of its node in its

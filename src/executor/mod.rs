@@ -61,6 +61,9 @@ pub struct Context<'a, D: Driver, C: Reach> {
     pub reporter: &'a Reporter,
 }
 
+/// How long after a failed step it may turn out that its node has died.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// One of several futures that are waited for together.
 type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -231,6 +234,15 @@ async fn node_up<D: Driver, C: Reach>(
     Ok((task.verdict == Verdict::Done).then(|| "runs already".to_owned()))
 }
 
+/// What the host knows to be wrong with these nodes.
+async fn troubles<D: Driver, C: Reach>(ctx: &Context<'_, D, C>, nodes: &[String]) -> Vec<String> {
+    let mut all = Vec::new();
+    for spec in nodes.iter().filter_map(|n| ctx.specs.get(n)) {
+        all.extend(ctx.driver.trouble(&spec.place).await.map(|trouble| format!("{}: {trouble}", spec.node.name)));
+    }
+    all
+}
+
 async fn steps<D: Driver, C: Reach>(
     ctx: &Context<'_, D, C>,
     task: &Task,
@@ -273,17 +285,26 @@ async fn steps<D: Driver, C: Reach>(
         }
         Ok(skipped)
     };
-    let died = async {
+    let died = || async {
         let mut watches: Vec<Pending<Error>> = Vec::new();
         for spec in nodes.iter().filter_map(|n| ctx.specs.get(n)) {
             watches.push(Box::pin(ctx.driver.watch(&spec.place)));
         }
         first(&mut watches).await
     };
+    let before = troubles(ctx, nodes).await;
     let result = tokio::select! {
         result = work => result,
-        error = died => Err(error),
+        error = died() => Err(error),
     };
+    let result = match result {
+        // A connection breaks a moment before its node is gone, and is not the cause.
+        Err(error) => Err(tokio::time::timeout(LAST_WORDS, died()).await.unwrap_or(error)),
+        done => done,
+    };
+    for trouble in troubles(ctx, nodes).await.into_iter().filter(|t| !before.contains(t)) {
+        ctx.reporter.note(trouble);
+    }
     ctx.record(&task.id, &task.key, if result.is_ok() { What::Done } else { What::Failed })?;
     if result.is_ok() && !step.outputs.is_empty() {
         for (node, remote) in &remotes {

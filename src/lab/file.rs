@@ -28,6 +28,7 @@ pub struct LabFile {
     pub name: Text,
     pub title: Option<Text>,
     pub image: Text,
+    pub driver: Option<Text>,
     pub values: Vec<Declared>,
     pub networks: Vec<NetworkFile>,
     pub nodes: Vec<NodeFile>,
@@ -79,6 +80,7 @@ pub fn decode(tree: &Tree, problems: &mut Problems) -> Option<LabFile> {
     let name = required(&mut map, "lab", problems);
     let title = optional(&mut map, "title", problems);
     let image = required(&mut map, "image", problems);
+    let driver = optional(&mut map, "driver", problems);
     let values = declarations(&mut map, "values", problems);
     let networks =
         map.entries("networks", problems).iter().filter_map(|(key, node)| network(key_text(key), node, problems));
@@ -98,6 +100,7 @@ pub fn decode(tree: &Tree, problems: &mut Problems) -> Option<LabFile> {
         name: name?,
         title,
         image: image?,
+        driver,
         values,
         networks,
         nodes,

@@ -14,6 +14,9 @@ pub struct Lab {
     pub title: String,
     /// The name of the image recipe that every node boots.
     pub image: String,
+    /// How the nodes are best made, where the lab file says it; the command line may say otherwise.
+    #[serde(default)]
+    pub driver: Option<String>,
     /// The lab file's values, resolved; what templates see by their names.
     pub values: BTreeMap<String, Json>,
     /// The values that were given from outside, as texts; `up` remembers them.

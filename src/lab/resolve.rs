@@ -20,6 +20,9 @@ const MAX_NODES: usize = 64;
 /// Files whose problems are shown.
 const MAX_FILES: usize = 20;
 
+/// What `driver:` may say.
+const DRIVERS: [&str; 3] = ["auto", "qemu", "container"];
+
 /// What a lab file is resolved against.
 pub struct Sources<'a> {
     /// The lab file's name, for messages.
@@ -119,6 +122,7 @@ fn lab(file: &LabFile, sources: &Sources, beside: &Beside, problems: &mut Proble
         name: file.name.value.clone(),
         title: file.title.as_ref().map_or_else(|| file.name.value.clone(), |t| t.value.clone()),
         image: file.image.value.clone(),
+        driver: file.driver.as_ref().map(|d| d.value.clone()),
         values,
         given,
         networks,
@@ -136,6 +140,10 @@ fn lab(file: &LabFile, sources: &Sources, beside: &Beside, problems: &mut Proble
             true => problem,
             false => problem.help(meant(&lab.image, known.iter().map(String::as_str), "Images")),
         });
+    }
+    if let Some(driver) = file.driver.as_ref().filter(|d| !DRIVERS.contains(&d.value.as_str())) {
+        let help = meant(&driver.value, DRIVERS.into_iter(), "Drivers");
+        problems.add(Problem::new(driver.span, format!("there is no driver `{}`", driver.value)).help(help));
     }
     lab.steps = expand(&file.steps, &lab, library, problems, findings);
     lab.chapters = super::chapter::resolve(&file.chapters, &lab, library, problems, findings);

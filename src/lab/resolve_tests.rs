@@ -142,3 +142,12 @@ proptest! {
         let _ = run(&text);
     }
 }
+
+#[test]
+fn a_lab_file_may_name_its_driver() {
+    assert_eq!(run(GOOD).unwrap().driver, None);
+    let named = |name: &str| GOOD.replace("image: plain", &format!("image: plain\ndriver: {name}"));
+    assert_eq!(run(&named("container")).unwrap().driver.as_deref(), Some("container"));
+    let why = why(&named("contianer"));
+    assert!(why.contains("there is no driver `contianer`") && why.contains("did you mean `container`?"), "{why}");
+}

@@ -37,6 +37,7 @@ mod tests {
             verdict: if runs { Verdict::Run { why: String::new() } } else { Verdict::Done },
             retried: false,
             resumable: false,
+            only_looks: false,
         };
         let tasks = [task("a", &[], true), task("b", &["a"], true), task("c", &["a"], true), task("d", &["c"], false)];
         let known = BTreeMap::from([("a", 10), ("b", 5), ("c", 7), ("d", 100)].map(|(k, v)| (k.to_owned(), v)));

@@ -52,7 +52,8 @@ pub fn of<'a>(step: &Step, lab: &Lab, facts: &Facts, producers: impl Iterator<It
             (None, None, "node" | "nodes" | "lab") => {
                 format!("{:?}", lab.nodes.iter().map(|n| (&n.name, n.address())).collect::<Vec<_>>())
             }
-            (None, None, "driver") => format!("{} {} {facts:?}", facts.name, facts.slowness),
+            // What people are told, as a version, is no reason to run anything again.
+            (None, None, "driver") => format!("{:?}", Facts { description: String::new(), ..facts.clone() }),
             _ => String::new(),
         };
         feed(root);

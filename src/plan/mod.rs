@@ -33,6 +33,8 @@ pub struct Task {
     pub retried: bool,
     /// The very same thing was begun and nobody saw its end: it may still run on the node, or have ended there.
     pub resumable: bool,
+    /// It runs to look at something again and changes nothing: what follows need not run for its sake.
+    pub only_looks: bool,
 }
 
 /// What a task does.
@@ -95,6 +97,7 @@ pub fn plan(lab: &Lab, known: &Known) -> Vec<Task> {
                 verdict: Verdict::Done,
                 retried: false,
                 resumable: false,
+                only_looks: matches!(step.action, Action::Wait { .. } | Action::Check { .. }),
             };
             tasks.push(judge(task, &nodes, &tasks, known));
             ids.push((id, nodes));
@@ -152,7 +155,8 @@ fn boot(node: &str, known: &Known) -> Task {
     };
     let (needs, reads) = (BTreeSet::new(), BTreeSet::new());
     let kind = TaskKind::Boot { node: node.to_owned() };
-    Task { id: boot_id(node), kind, needs, reads, key: String::new(), verdict, retried: false, resumable: false }
+    let (retried, resumable, only_looks) = (false, false, false);
+    Task { id: boot_id(node), kind, needs, reads, key: String::new(), verdict, retried, resumable, only_looks }
 }
 
 /// The record after which the journal speaks of the node's disk: its last birth, or a loss.
@@ -197,14 +201,15 @@ impl History {
     }
 }
 
-/// Whether a step's task runs: it was never done, does something else now, or follows one that runs again.
+/// Whether a step's task runs: it was never done, does something else now, or follows one that runs again. What was
+/// waited for or checked before a node was stopped is looked at again when it starts.
 fn judge(mut task: Task, nodes: &[String], before: &[Task], known: &Known) -> Task {
     let history = History::of(nodes, known);
     let last = known.records.iter().skip(history.since).rfind(|r| r.task == task.id).filter(|_| history.ours);
     let gone = nodes.iter().any(|n| known.absent.contains(n));
-    let again = before
-        .iter()
-        .find(|t| task.needs.contains(&t.id) && matches!(t.kind, TaskKind::Step { .. }) && t.verdict != Verdict::Done);
+    let follows = |t: &&Task| task.needs.contains(&t.id) && matches!(t.kind, TaskKind::Step { .. });
+    let again = before.iter().find(|t| follows(t) && t.verdict != Verdict::Done && !t.only_looks);
+    let started = before.iter().any(|t| nodes.iter().any(|n| t.id == boot_id(n)) && t.verdict != Verdict::Done);
     let why = match last {
         _ if gone => Some("its node does not exist".to_owned()),
         None if history.doubt => Some("what was done on its node is not known".to_owned()),
@@ -212,8 +217,10 @@ fn judge(mut task: Task, nodes: &[String], before: &[Task], known: &Known) -> Ta
         Some(r) if r.what == What::Failed => Some("it failed".to_owned()),
         Some(r) if r.what == What::Started => Some("it was begun and not finished".to_owned()),
         Some(r) if r.key != task.key => Some("it says something else now".to_owned()),
-        Some(_) => again.map(|t| format!("{} runs again", t.id)),
+        Some(_) if again.is_some() => again.map(|t| format!("{} runs again", t.id)),
+        Some(_) => (task.only_looks && started).then(|| "its node starts again".to_owned()),
     };
+    task.only_looks &= !gone && again.is_none();
     task.retried = !gone && (last.is_some() || history.doubt);
     task.resumable = !gone && last.is_some_and(|r| r.what == What::Started && r.key == task.key);
     task.verdict = why.map_or(Verdict::Done, |why| Verdict::Run { why });

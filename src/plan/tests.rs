@@ -56,8 +56,12 @@ impl World {
     }
 
     fn plan(&self, text: &str) -> Vec<Task> {
+        self.plan_with(text, &facts())
+    }
+
+    fn plan_with(&self, text: &str, facts: &Facts) -> Vec<Task> {
         let known = Known {
-            facts: &facts(),
+            facts,
             records: &self.records,
             running: &self.running,
             absent: &self.absent,
@@ -119,6 +123,19 @@ fn an_edited_step_and_what_follows_run_again() {
 }
 
 #[test]
+fn what_is_true_of_the_driver_counts_and_what_is_said_of_it_does_not() {
+    let mut world = World::new();
+    let asks =
+        LAB.replace("name: local, on: n1, run: 'true'", "name: local, on: n1, run: 'echo {{ driver.emulated }}'");
+    let tasks = world.plan(&asks);
+    world.finish(&tasks);
+    let upgraded = Facts { description: "QEMU 10.0.3".into(), ..facts() };
+    assert_eq!(running(&world.plan_with(&asks, &upgraded)), [""; 0]);
+    let slower = Facts { emulated: true, ..facts() };
+    assert_eq!(running(&world.plan_with(&asks, &slower)), ["local@n1", "late@n2", "observe after"]);
+}
+
+#[test]
 fn a_step_that_was_cut_runs_again_with_undo() {
     let mut world = World::new();
     let tasks = world.plan(LAB);
@@ -140,6 +157,26 @@ fn an_expired_output_runs_its_producer_alone() {
     assert_eq!(running(&world.plan(LAB)), [""; 0], "nobody wants it");
     let edited = LAB.replace("echo {{ outputs", "echo  {{ outputs");
     assert_eq!(running(&world.plan(&edited)), ["token@n1", "join@n2", "late@n2", "observe after"]);
+}
+
+#[test]
+fn a_node_that_starts_again_is_looked_at_and_nothing_is_done_again() {
+    let text = LAB.replace(
+        "  - {name: late",
+        "  - {name: ready, on: n2, check: {description: ready, run: 'true'}}\n  - {name: late",
+    );
+    let mut world = World::new();
+    let tasks = world.plan(&text);
+    world.finish(&tasks);
+    world.running.remove("n2");
+    assert_eq!(running(&world.plan(&text)), ["boot n2", "ready@n2"]);
+    // What it follows runs again: then so does what comes after.
+    let edited = text.replace("echo {{ outputs", "echo  {{ outputs");
+    assert_eq!(running(&world.plan(&edited)), ["boot n2", "join@n2", "ready@n2", "late@n2", "observe after"]);
+    let key = tasks.iter().find(|t| t.id == "ready@n2").unwrap().key.clone();
+    world.running.insert("n2".into());
+    world.records.push(Record { time: 1, task: "ready@n2".into(), key, what: What::Failed });
+    assert_eq!(running(&world.plan(&text)), ["ready@n2"], "a look that failed is no reason to do things again");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What outlives a run: records, the journal, the ledger, outputs, locks, processes by identity.
 
+pub mod background;
 pub mod birth;
 pub mod journal;
 pub mod ledger;

@@ -3,7 +3,20 @@
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
 use std::time::Duration;
+
+/// Closes the descriptors that a caller of ours may have left open for us, as flock(1) does, and becomes the program.
+/// Shells know only these by number.
+const CLOSE: &str = "exec \"$@\" 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-";
+
+/// A command for a process that outlives us: Ctrl-C in our terminal is not meant for it, it keeps no folder busy, and
+/// nobody waits in vain for the end of what it has inherited: a lock, a pipe.
+pub fn detached(program: impl AsRef<OsStr>) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new("/bin/sh");
+    command.args(["-c", CLOSE, "sh"]).arg(program).current_dir("/").process_group(0);
+    command
+}
 
 /// A process that we started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

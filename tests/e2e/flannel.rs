@@ -1,8 +1,8 @@
 //! The flannel lab with its whole proof on container nodes, twice, and nothing left on the host. Needs root.
 
+use crate::host;
 use crate::support::{Home, run};
 use assert_cmd::Command;
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command as Program;
 
@@ -16,23 +16,6 @@ fn ok(command: Command) -> (String, String) {
     let (out, err, code) = run(command);
     assert_eq!(code, Some(0), "{out}\n{err}");
     (out, err)
-}
-
-/// What nodes could leave on the host: mounts, links, network namespaces, cgroups, and the sysctls they must not touch.
-pub fn host() -> BTreeSet<String> {
-    let mut all = BTreeSet::new();
-    let mut add = |kind: &str, text: String| all.extend(text.lines().map(|l| format!("{kind}: {l}")));
-    let shell =
-        |script: &str| String::from_utf8(Program::new("sh").args(["-c", script]).output().unwrap().stdout).unwrap();
-    add("mount", shell("cut -d' ' -f1-3 /proc/mounts"));
-    add("link", shell("ip -br link | cut -d' ' -f1"));
-    add("netns", shell("ls /run/netns 2>/dev/null"));
-    add("cgroup", shell("find /sys/fs/cgroup -maxdepth 2 -name 'lab-*'"));
-    add("rule", shell("iptables-save 2>/dev/null | grep -v '^#' | sed 's/\\[.*\\]//'"));
-    let keys = "vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops kernel.keys.root_maxkeys \
-                kernel.keys.root_maxbytes fs.nr_open fs.file-max net.ipv4.ip_forward net.netfilter.nf_conntrack_max kernel.hostname";
-    add("sysctl", shell(&format!("/sbin/sysctl {keys} 2>/dev/null")));
-    all
 }
 
 fn proof(home: &Home) {
@@ -99,11 +82,37 @@ fn from_the_host(home: &Home) {
     pty.end();
 }
 
+const WHOLE: &str = "kubectl wait --for=condition=Ready node --all --timeout=60s && \
+    kubectl rollout status deployment/webpod --timeout=60s && kubectl exec curl-pod -- curl -sS --max-time 30 webpod";
+
+/// Halted and up again it is the same cluster, and so it is after a node has rebooted by itself.
+fn the_cluster_survives(home: &Home) {
+    let uid = "kubectl get namespace kube-system -o jsonpath='{.metadata.uid}'";
+    let before = ok(lab(home, &["ssh", "flannel-ctr", "-c", uid])).0;
+    ok(lab(home, &["halt", "flannel"]));
+    let (_, err) = ok(lab(home, &["up", "flannel", "--offline"]));
+    assert!(!err.contains("init: "), "nothing is done again: {err}");
+    assert_eq!(ok(lab(home, &["ssh", "flannel-ctr", "-c", uid])).0, before);
+    assert!(ok(lab(home, &["ssh", "flannel-ctr", "-c", WHOLE])).0.contains("Hostname: webpod-"));
+    let boot = "cat /proc/sys/kernel/random/boot_id";
+    let before = ok(lab(home, &["ssh", "flannel-w1", "-c", boot])).0;
+    run(lab(home, &["ssh", "flannel-w1", "-c", "systemctl reboot"]));
+    loop {
+        let (out, _, code) = run(lab(home, &["ssh", "flannel-w1", "-c", boot]));
+        if code == Some(0) && out != before {
+            break;
+        }
+    }
+    assert!(ok(lab(home, &["ssh", "flannel-ctr", "-c", WHOLE])).0.contains("Hostname: webpod-"));
+}
+
 #[test]
 fn the_lesson_on_container_nodes_twice_and_nothing_left() {
+    let _alone = host::alone();
     let home = Home::new();
-    let before = host();
-    for _ in 0..2 {
+    let _gone = host::Gone(&home, "flannel");
+    let before = host::state(&home);
+    for round in 0..2 {
         let (out, err) = ok(lab(&home, &["up", "flannel", "--driver", "container", "--offline"]));
         assert!(out.contains("What the network plugin added") && out.contains("mtu 1450"), "{out}\n{err}");
         print!("{err}{out}");
@@ -118,9 +127,12 @@ fn the_lesson_on_container_nodes_twice_and_nothing_left() {
         .0;
         assert!(values.contains("--iface=eth1") && values.contains("flannel-v0.28.4"), "{values}");
         from_the_host(&home);
+        if round == 1 {
+            the_cluster_survives(&home);
+        }
         ok(lab(&home, &["destroy", "flannel", "-f"]));
         assert!(!std::fs::read_to_string(home.path().join("config")).unwrap().contains("lab-flannel"));
-        let left: Vec<String> = host().symmetric_difference(&before).cloned().collect();
+        let left: Vec<String> = host::state(&home).symmetric_difference(&before).cloned().collect();
         assert!(left.is_empty(), "the host is not as it was: {left:?}");
         assert!(!Path::new(&home.path().join("run")).exists());
         assert_eq!(std::fs::read_dir(home.state()).unwrap().count(), 0);

@@ -1,8 +1,8 @@
 //! `lab` killed at random instants of an `up` of the two-node lab, on real nodes. `LAB_KILL_SEEDS=N` for more of them;
 //! `scripts/kill-nodes` has the long form.
 
-use crate::flannel::host;
 use crate::harness::{Course, Subject, processes_of, storm, wear};
+use crate::host::{self, host};
 use crate::support::{Home, run};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -22,6 +22,7 @@ fn converged(home: &Home) -> Result<(), String> {
 
 #[test]
 fn containers_killed_anywhere_converge_and_leave_nothing_on_the_host() {
+    let _alone = host::alone();
     let before = Mutex::new(host());
     let leftovers = |home: &Home| {
         let before = before.lock().unwrap();

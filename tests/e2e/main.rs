@@ -7,7 +7,9 @@ mod pty;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod container;
 mod flannel;
+mod host;
 mod kill;
 mod labs;
 mod panic;

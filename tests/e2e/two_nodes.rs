@@ -1,5 +1,7 @@
-//! The two-node lab in virtual machines: up, again, a killed node, and nothing left at the end.
+//! The two-node lab on both drivers with the same assertions: up, again, a killed node, halted and up again, and nothing
+//! left at the end.
 
+use crate::host;
 use crate::pty::Pty;
 use crate::support::{Home, run};
 use assert_cmd::Command;
@@ -11,17 +13,6 @@ fn lab(home: &Home, args: &[&str]) -> Command {
     let mut command = home.lab(args);
     command.env_remove("LAB_CACHE_DIR");
     command
-}
-
-/// Processes of this user that name this folder in their arguments; a zombie has none.
-fn processes_of(home: &Home) -> BTreeSet<String> {
-    let folder = home.path().to_str().unwrap().to_owned();
-    let lines = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
-        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let line = String::from_utf8_lossy(&std::fs::read(entry.path().join("cmdline")).ok()?).replace('\0', " ");
-        line.contains(&folder).then(|| format!("{pid} {line}"))
-    });
-    lines.collect()
 }
 
 fn ok(command: Command) -> String {
@@ -40,7 +31,7 @@ fn secrets_are_nowhere_else(home: &Home) {
     let record = std::fs::read(home.state().join("two-nodes/lab.json")).unwrap();
     let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
     let key = record["login"]["private"].as_str().unwrap().lines().nth(2).unwrap().to_owned();
-    for line in processes_of(home) {
+    for line in host::processes(home) {
         assert!(!line.contains(&key) && !line.contains("PRIVATE KEY"), "no key in an argument list: {line}");
     }
     let logs = home.state().join("two-nodes/logs");
@@ -102,13 +93,37 @@ fn sha2_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
-#[test]
-fn up_again_killed_and_destroyed() {
+fn status(home: &Home) -> String {
+    ok(lab(home, &["status", "two-nodes"]))
+}
+
+/// Kills the first process of a node, and waits until that is known.
+fn kill(home: &Home, node: &str) {
+    let pid = rustix::process::Pid::from_raw(pid_of(home, node)).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    while status(home).matches("running").count() != 1 {
+        std::thread::yield_now();
+    }
+}
+
+fn identity(home: &Home, node: &str) -> String {
+    ok(lab(home, &["ssh", node, "-c", "cat /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub"]))
+}
+
+fn up_again_killed_halted_and_destroyed(driver: &str) {
     let home = Home::new();
-    let up = ["up", "two-nodes", "--driver", "qemu", "--offline"];
-    let (out, err, code) = run(lab(&home, &up));
+    let _gone = host::Gone(&home, "two-nodes");
+    let up = ["up", "two-nodes", "--driver", driver, "--offline"];
+    // What stays in the background holds nothing that this first `up` was given: here the lock of flock(1).
+    let lock = home.path().join("held");
+    let mut held = Command::new("flock");
+    held.arg(&lock).arg(assert_cmd::cargo::cargo_bin("lab")).args(up).current_dir(home.path());
+    held.env("LAB_STATE_DIR", home.state()).env("LAB_RUN_DIR", home.path().join("run"));
+    let (out, err, code) = run(held);
+    assert!(std::process::Command::new("flock").arg("-n").arg(&lock).arg("true").status().unwrap().success());
     assert_eq!(code, Some(0), "{out}\n{err}");
     assert!(out.contains("192.168.20.11") && out.contains("two-nodes is up"), "{out}");
+    assert!(err.contains(&format!("driver {driver}: ")), "{err}");
     addresses(&home);
     a_shell_on_a_terminal(&home);
     other_programs(&home);
@@ -118,23 +133,51 @@ fn up_again_killed_and_destroyed() {
     let file = home.file("mine.yaml", include_str!("../../labs/two-nodes.yaml"));
     ok(lab(&home, &["up", file.to_str().unwrap(), "--offline"]));
 
-    let pid = rustix::process::Pid::from_raw(pid_of(&home, "n2")).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    while ok(lab(&home, &["status", "two-nodes"])).matches("running").count() != 1 {
-        std::thread::yield_now();
-    }
+    kill(&home, "n2");
     let (_, err, code) = run(lab(&home, &["ssh", "n2", "-c", "true"]));
     assert_eq!(code, Some(1));
     assert!(err.contains("it is not running") && err.contains("lab up two-nodes"), "{err}");
+    let said = status(&home);
+    assert!(said.contains("n2: its ") && said.contains("killed"), "{said}");
     let plan = ok(lab(&home, &["plan", "two-nodes"]));
-    assert!(plan.contains("1 of 10 tasks would run") && plan.contains("it is stopped"), "{plan}");
+    assert!(plan.contains("2 of 10 tasks would run"), "the node, and the check on it: {plan}");
+    assert!(plan.contains("it is stopped") && plan.contains("its node starts again"), "{plan}");
+
+    let before = identity(&home, "n1");
+    ok(lab(&home, &["ssh", "n1", "-c", "echo kept > /root/kept && sync"]));
+    let out = ok(lab(&home, &["halt", "two-nodes"]));
+    assert!(out.contains("halted (1 node)"), "{out}");
+    assert_eq!(host::processes(&home), BTreeSet::new(), "a halted lab costs nothing but its disks");
+    let said = status(&home);
+    assert!(said.matches("stopped").count() == 2 && !said.contains(": its "), "{said}");
+    assert!(ok(lab(&home, &["halt", "two-nodes"])).contains("halted (0 nodes)"));
     ok(lab(&home, &up));
-    let sizes = ok(lab(&home, &["ssh", "n2", "-c", "df -BG --output=size / | tail -1; cat /proc/cmdline"]));
-    assert!(sizes.trim_start().starts_with("12G"), "{sizes}");
+    assert_eq!(identity(&home, "n1"), before);
+    assert_eq!(ok(lab(&home, &["ssh", "n1", "-c", "cat /root/kept"])), "kept\n");
     ok(lab(&home, &["ssh", "n2", "-c", "ping -c 1 -W 5 n1 && grep n2 /etc/motd"]));
+    if driver == "qemu" {
+        let sizes = ok(lab(&home, &["ssh", "n2", "-c", "df -BG --output=size / | tail -1"]));
+        assert!(sizes.trim_start().starts_with("12G"), "{sizes}");
+    }
 
     ok(lab(&home, &["destroy", "two-nodes", "-f"]));
-    assert_eq!(processes_of(&home), BTreeSet::new());
+    assert_eq!(host::processes(&home), BTreeSet::new());
     assert_eq!(std::fs::read_dir(home.state()).unwrap().count(), 0);
     assert!(!Path::new(&home.path().join("run")).exists(), "no socket is left");
+}
+
+#[test]
+fn virtual_machines() {
+    up_again_killed_halted_and_destroyed("qemu");
+}
+
+/// Needs root.
+#[test]
+fn containers() {
+    let _alone = host::alone();
+    let home = Home::new();
+    let before = host::state(&home);
+    up_again_killed_halted_and_destroyed("container");
+    let left: Vec<String> = host::state(&home).symmetric_difference(&before).cloned().collect();
+    assert!(left.is_empty(), "the host is not as it was: {left:?}");
 }

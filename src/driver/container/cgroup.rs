@@ -3,7 +3,7 @@
 
 use super::process;
 use crate::driver::Place;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::lab::model::Node;
 use crate::state::process::ProcessId;
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where hosts mount control groups.
-const ROOT: &str = "/sys/fs/cgroup";
+pub const ROOT: &str = "/sys/fs/cgroup";
 
 /// Processes and threads of a node; a fork bomb ends here.
 const PIDS: u32 = 32_768;
@@ -30,6 +30,37 @@ const LAST_BREATH: Duration = Duration::from_millis(5);
 /// Whether controllers are in the old layout; on a hybrid host they are.
 pub fn is_v1() -> bool {
     !Path::new(ROOT).join("cgroup.controllers").exists()
+}
+
+/// What nodes are limited by; the old layout has a hierarchy for each.
+const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
+
+/// What stands against making nodes' cgroups below this mount point.
+pub fn problem(root: &Path) -> Option<Error> {
+    let what = "use the container driver";
+    let read_only =
+        |dir: &Path| rustix::fs::statvfs(dir).is_ok_and(|s| s.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY));
+    let new = std::fs::read_to_string(root.join("cgroup.controllers")).ok();
+    let missing: Vec<&str> = match &new {
+        Some(there) => CONTROLLERS.into_iter().filter(|c| !there.split_whitespace().any(|t| t == *c)).collect(),
+        None => CONTROLLERS.into_iter().filter(|c| !root.join(c).join("cgroup.procs").exists()).collect(),
+    };
+    if !missing.is_empty() {
+        let why = format!("the cgroup controllers {} are not in {}", missing.join(", "), root.display());
+        let hint = match new {
+            Some(_) => {
+                "boot without cgroup_disable= and with cgroup_enable=memory in the kernel's command line; or --driver qemu"
+            }
+            None => {
+                "mount -t cgroup2 none /sys/fs/cgroup (systemd does); in a container, give it cgroups of its own; or --driver qemu"
+            }
+        };
+        return Some(Error::host(what, why).hint(hint));
+    }
+    let places = if new.is_some() { vec![root.to_owned()] } else { CONTROLLERS.map(|c| root.join(c)).into() };
+    let closed = places.into_iter().find(|dir| read_only(dir))?;
+    let why = format!("{} is mounted read-only", closed.display());
+    Some(Error::host(what, why).hint(format!("mount -o remount,rw {}; or --driver qemu", closed.display())))
 }
 
 /// The runtime's cgroup of a node, as the runtime wants it.
@@ -72,10 +103,15 @@ fn limits(v1: bool, node: &Node) -> Vec<((&'static str, &'static str), String, b
     ]
 }
 
+/// The node's level of the hierarchy that limits memory.
+pub fn memory(id: &str) -> PathBuf {
+    Path::new(ROOT).join(if is_v1() { "memory" } else { "" }).join(id)
+}
+
 /// How many processes the kernel killed in the node because its memory was full.
 pub fn out_of_memory_kills(id: &str) -> u64 {
-    let (controller, file) = if is_v1() { ("memory", "memory.oom_control") } else { ("", "memory.events") };
-    folders(&Path::new(ROOT).join(controller).join(id))
+    let file = if is_v1() { "memory.oom_control" } else { "memory.events" };
+    folders(&memory(id))
         .iter()
         .filter_map(|dir| std::fs::read_to_string(dir.join(file)).ok())
         .filter_map(|text| text.lines().find_map(|l| l.strip_prefix("oom_kill ")?.trim().parse::<u64>().ok()))
@@ -152,6 +188,25 @@ mod tests {
         assert!(v1.contains(&(("memory", "memory.limit_in_bytes"), "1073741824".into(), true)));
         assert!(v1.contains(&(("cpu", "cpu.cfs_quota_us"), "200000".into(), true)));
         assert!(limits(false, &node).contains(&(("", "cpu.max"), "200000 100000".into(), true)));
+    }
+
+    #[test]
+    fn a_layout_without_the_controllers_is_refused_with_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = problem(dir.path()).unwrap();
+        assert!(error.why.contains("cpu, memory, pids") && error.hint.unwrap().contains("mount -t cgroup2"));
+        std::fs::write(dir.path().join("cgroup.controllers"), "cpuset cpu io pids\n").unwrap();
+        let error = problem(dir.path()).unwrap();
+        assert!(error.why.contains("controllers memory are not"), "{error}");
+        assert!(error.hint.unwrap().contains("cgroup_enable=memory"));
+        std::fs::write(dir.path().join("cgroup.controllers"), "cpuset cpu io memory pids\n").unwrap();
+        assert!(problem(dir.path()).is_none());
+        let old = tempfile::tempdir().unwrap();
+        for name in CONTROLLERS {
+            std::fs::create_dir(old.path().join(name)).unwrap();
+            std::fs::write(old.path().join(name).join("cgroup.procs"), "").unwrap();
+        }
+        assert!(problem(old.path()).is_none());
     }
 
     #[test]

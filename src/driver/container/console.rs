@@ -4,16 +4,15 @@
 use super::process;
 use crate::driver::{Place, console_log};
 use crate::error::{Context, Result};
-use crate::state::process::ProcessId;
+use crate::state::process::{ProcessId, detached};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// The node's end of its console.
 pub struct Console {
@@ -34,16 +33,13 @@ pub fn open(place: &Place) -> Result<Console> {
     let end = rustix::fs::open(&device, flags, Mode::empty()).context(what)?;
     let log = console_log(place);
     File::create(&log).context(what)?;
-    Command::new("tee")
+    detached("tee")
         .args(["-a", "--"])
         .arg(&log)
         .stdin(reader)
         .stdout(Stdio::null())
         // While somebody has the node's end open the copy goes on, also when systemd closes it for a moment.
         .stderr(end.try_clone().context(what)?)
-        .current_dir("/")
-        // Ctrl-C in our terminal is not meant for it.
-        .process_group(0)
         .spawn()
         .context(what)?;
     Ok(Console { device, end })

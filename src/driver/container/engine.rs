@@ -4,6 +4,8 @@ use super::disk::{remove_dir, remove_file};
 use super::{process, spec};
 use crate::driver::Place;
 use crate::error::{Context, Error, Result};
+use crate::state::write::atomically;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -13,16 +15,16 @@ use std::process::Stdio;
 use tokio::process::Command;
 
 /// The runtimes that are tried, the first that works is taken. crun is lighter, runc knows more hosts.
-const CANDIDATES: [&str; 2] = ["crun", "runc"];
+pub const CANDIDATES: [&str; 2] = ["crun", "runc"];
 
 /// Reads the mounts of a node from its arguments, makes the root's overlay and becomes the runtime. It runs in a mount
 /// namespace of its own, which the node's is a copy of: the host's table of mounts never shows the overlay.
 const CREATE: &str = "mount -t overlay overlay -o \"$1\" \"$2\" && shift 2 && exec \"$@\"";
 
 /// A runtime that works here.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Engine {
-    pub name: &'static str,
+    pub name: String,
     pub program: PathBuf,
     /// Why the others were not taken.
     pub refused: Vec<String>,
@@ -39,23 +41,55 @@ pub struct Bundle<'a> {
     pub console: OwnedFd,
 }
 
-/// Finds a runtime on this search path by making a small machine with each.
+/// Finds a runtime on this search path by making a small machine with each. What worked is remembered until the host
+/// boots or its runtimes change.
 pub async fn choose(path: &OsStr, scratch: &Path) -> Result<Engine> {
     std::fs::create_dir_all(scratch).context(|| "make the driver's folder")?;
+    let known = scratch.join(format!("runtime-{}.json", circumstances(path)));
+    let remembered = || serde_json::from_slice::<Engine>(&std::fs::read(&known).ok()?).ok();
+    if let Some(engine) = remembered() {
+        return Ok(engine);
+    }
     let _turn = turn(scratch).await?;
+    if let Some(engine) = remembered() {
+        return Ok(engine);
+    }
     let mut refused = Vec::new();
     for name in CANDIDATES {
-        let Some(program) = std::env::split_paths(path).map(|dir| dir.join(name)).find(|f| f.is_file()) else {
+        let Some(program) = look_up(path, name) else {
             refused.push(format!("{name} is not installed"));
             continue;
         };
         match try_out(&program, scratch).await {
-            Ok(()) => return Ok(Engine { name, program, refused }),
+            Ok(()) => {
+                let engine = Engine { name: name.to_owned(), program, refused };
+                let text = serde_json::to_vec(&engine).context(|| "remember the runtime that works")?;
+                atomically(&known, &text, 0o600)?;
+                return Ok(engine);
+            }
             Err(e) => refused.push(format!("{name}: {}", e.why)),
         }
     }
     let hint = "sudo apt install -y runc; or --driver qemu";
     Err(Error::host("use the container driver", refused.join("; ")).hint(hint))
+}
+
+fn look_up(path: &OsStr, name: &str) -> Option<PathBuf> {
+    std::env::split_paths(path).map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
+/// What decides whether a runtime works, as a digest: this boot of the host, what we may do there, the programs.
+fn circumstances(path: &OsStr) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for file in ["/proc/sys/kernel/random/boot_id", "/proc/self/cgroup"] {
+        hasher.update(&std::fs::read(file).unwrap_or_default());
+    }
+    hasher.update(super::capability::granted().join(" ").as_bytes());
+    for program in CANDIDATES.into_iter().filter_map(|name| look_up(path, name)) {
+        let told = std::fs::metadata(&program).map(|m| format!("{} {:?}", m.len(), m.modified().ok()));
+        hasher.update(program.as_os_str().as_encoded_bytes()).update(told.unwrap_or_default().as_bytes());
+    }
+    hasher.finalize().to_hex()[..16].to_owned()
 }
 
 /// Makes a machine of the host's own programs, with all that a node's configuration asks for, and runs `true` in it. The
@@ -140,4 +174,31 @@ pub fn find(place: &Place) -> Vec<crate::state::process::ProcessId> {
 fn reason(place: &Place, log: &Path) -> String {
     let said = [crate::state::tail::last_lines(log, 3), super::console::last_lines(place, 3)];
     said.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn without_a_runtime_that_works_each_says_why() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = choose(dir.path().as_os_str(), &dir.path().join("scratch")).await.unwrap_err();
+        assert_eq!(error.exit_code(), 3);
+        assert!(error.why.contains("crun is not installed; runc is not installed"), "{error}");
+        assert!(error.hint.unwrap().contains("apt install -y runc"));
+        let write = "printf '#!/bin/sh\necho no cgroups here >&2\nexit 1\n' > \"$0\" && chmod 755 \"$0\"";
+        let runtime = dir.path().join("crun");
+        assert!(std::process::Command::new("sh").arg("-c").arg(write).arg(&runtime).status().unwrap().success());
+        let error = choose(dir.path().as_os_str(), &dir.path().join("scratch")).await.unwrap_err();
+        assert!(error.why.contains("crun: no cgroups here; runc is not installed"), "{error}");
+        // A refusal is not remembered, and what works is asked once.
+        let write = "printf '#!/bin/sh\necho >> %s/asked\n' \"$1\" > \"$0\"";
+        let wrote = std::process::Command::new("sh").arg("-c").arg(write).arg(&runtime).arg(dir.path()).status();
+        assert!(wrote.unwrap().success());
+        for _ in 0..2 {
+            assert_eq!(choose(dir.path().as_os_str(), &dir.path().join("scratch")).await.unwrap().name, "crun");
+        }
+        assert_eq!(std::fs::read_to_string(dir.path().join("asked")).unwrap().lines().count(), 1);
+    }
 }

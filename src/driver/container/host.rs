@@ -1,6 +1,6 @@
 //! What the host must have for system containers, each with the command that mends it. Looks, never changes.
 
-use super::{capability, nat};
+use super::{capability, cgroup, engine, nat};
 use crate::error::Error;
 use crate::lab::model::Node;
 use std::ffi::OsStr;
@@ -37,9 +37,6 @@ const WATCHES_PER_NODE: u64 = 8192;
 /// Processes of one busy node.
 const PIDS_PER_NODE: u64 = 2048;
 
-/// The magic number of overlay file systems (statfs(2)).
-const OVERLAY: i64 = 0x794c_7630;
-
 const WHAT: &str = "use the container driver";
 
 /// Every problem of the host for these nodes.
@@ -53,6 +50,8 @@ pub fn problems(nodes: &[Node]) -> Vec<Error> {
     let mut all = Vec::new();
     all.extend(privileges(capability::may_make_nodes()));
     all.extend(programs(&path));
+    all.extend(runtime(&path));
+    all.extend(cgroup::problem(Path::new(cgroup::ROOT)));
     all.extend(features(&builtin_parts(), |path| Path::new(path).exists()));
     for (key, least) in [
         ("fs.inotify.max_user_instances", INSTANCES_OF_HOST + INSTANCES_PER_NODE * count),
@@ -81,6 +80,13 @@ fn programs(path: &OsStr) -> Option<Error> {
     })
 }
 
+/// Which of them works is found by trying; that there is one can be said before an image is built.
+fn runtime(path: &OsStr) -> Option<Error> {
+    let there = |name: &str| std::env::split_paths(path).any(|dir| dir.join(name).is_file());
+    let none = !engine::CANDIDATES.into_iter().any(there);
+    none.then(|| Error::host(WHAT, "neither runc nor crun is installed").hint("sudo apt install -y runc"))
+}
+
 /// The parts that are built into the running kernel, where it says: those without parameters appear nowhere else.
 fn builtin_parts() -> String {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -106,16 +112,6 @@ fn too_low(key: &str, now: Option<u64>, least: u64) -> Option<Error> {
     Some(error.hint(format!("sudo sysctl {key}={least}")))
 }
 
-/// Whether nodes can lie below this folder: an overlay's upper layer cannot lie on another overlay.
-pub fn folder_problem(dir: &Path) -> Option<Error> {
-    let there = dir.ancestors().find(|d| d.is_dir())?;
-    let stat = rustix::fs::statfs(there).ok()?;
-    (stat.f_type as i64 == OVERLAY).then(|| {
-        let why = format!("{} lies on an overlay file system, which cannot hold nodes", there.display());
-        Error::host(WHAT, why).hint("set LAB_STATE_DIR to a folder on a disk: ext4, xfs, btrfs or tmpfs")
-    })
-}
-
 /// Whether an offline node could reach out after all.
 pub fn offline_problem() -> Option<Error> {
     let why = "net.ipv4.ip_nonlocal_bind is on, so nothing would hold the traffic of the nodes back";
@@ -135,6 +131,7 @@ mod tests {
         assert!(
             hint(programs(dir.path().as_os_str())).starts_with("sudo apt install -y slirp4netns iproute2 util-linux")
         );
+        assert!(hint(runtime(dir.path().as_os_str())).contains("apt install -y runc"));
         let missing = features("", |path| path.contains("overlay") || path.contains("nf_"));
         assert!(hint(missing).contains("sudo modprobe -a bridge vxlan br_netfilter tun;"));
         assert!(hint(too_low("a.b", Some(1), 2)).contains("sysctl a.b=2"));
@@ -147,6 +144,5 @@ mod tests {
         let builtin = "kernel/drivers/net/vxlan/vxlan.ko\n";
         assert!(features(builtin, |path| !path.contains("vxlan")).is_none());
         assert!(too_low("a.b", Some(2), 2).is_none() && too_low("a.b", None, 2).is_none());
-        assert!(folder_problem(Path::new("/proc")).is_none());
     }
 }

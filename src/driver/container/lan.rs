@@ -1,7 +1,7 @@
 //! The lab's own segments: bridges in a network namespace that only this lab has. The namespace has no name and no
 //! process of its own: each node's slirp4netns holds it open, and with the last of them it goes.
 
-use super::{nat, process};
+use super::{keep, nat, process};
 use crate::driver::{NodeSpec, Place};
 use crate::error::{Context, Error, Result};
 use crate::lab::model::Link;
@@ -26,8 +26,7 @@ pub async fn open(place: &Place) -> Result<Lan> {
         let what = || "open the lab's network namespace";
         let lock = File::create(place.run.join("lan.lock")).context(what)?;
         lock.lock().context(what)?;
-        let held = nat::find_all(&place).into_iter().find_map(held);
-        let namespace = match held {
+        let namespace = match find(&place) {
             Some(namespace) => namespace,
             None => make().context(what)?,
         };
@@ -36,11 +35,19 @@ pub async fn open(place: &Place) -> Result<Lan> {
     opened.await.context(|| "open the lab's network namespace")?
 }
 
-/// The namespace that this slirp4netns has as its standard input.
-fn held(process: ProcessId) -> Option<File> {
-    let path = format!("/proc/{}/fd/0", process.pid);
-    let namespace = std::fs::read_link(&path).ok().filter(|target| target.to_string_lossy().starts_with("net:["));
-    let file = namespace.and_then(|_| File::open(path).ok());
+/// The lab's namespace, if somebody holds it: each slirp4netns as its standard input, the keeper anywhere.
+pub fn find(place: &Place) -> Option<File> {
+    let input = |process: ProcessId| held(process, PathBuf::from(format!("/proc/{}/fd/0", process.pid)));
+    nat::find_all(place).into_iter().find_map(input).or_else(|| {
+        let keeper = keep::background(&place.run).find()?.process;
+        let open = std::fs::read_dir(format!("/proc/{}/fd", keeper.pid)).ok()?;
+        open.flatten().find_map(|entry| held(keeper, entry.path()))
+    })
+}
+
+fn held(process: ProcessId, descriptor: PathBuf) -> Option<File> {
+    let to = std::fs::read_link(&descriptor).ok()?;
+    let file = to.to_string_lossy().starts_with("net:[").then(|| File::open(descriptor).ok())?;
     file.filter(|_| process.alive())
 }
 

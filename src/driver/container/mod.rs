@@ -6,15 +6,21 @@
 mod capability;
 mod cgroup;
 mod console;
+mod death;
 mod disk;
 mod engine;
+mod folder;
 mod host;
+mod keep;
 mod kernel;
 mod lan;
+mod memory;
 mod nat;
 mod process;
 mod ready;
 mod spec;
+
+pub use self::keep::background as keeper;
 
 use self::disk::Disk;
 use self::engine::{Bundle, Engine};
@@ -33,11 +39,6 @@ use tokio::process::Command;
 const POWER_OFF: Duration = Duration::from_secs(20);
 /// What asks systemd to power off (systemd(1), signals).
 const POWER_OFF_SIGNAL: &str = "RTMIN+3";
-/// systemd's last word before it starts a machine anew. Without SYS_BOOT, which would let a node boot another kernel on
-/// the host, that looks like any other end.
-const REBOOTING: &str = "Rebooting.";
-/// How many lines of the console a message shows.
-const LAST_LINES: usize = 15;
 
 /// The driver.
 pub struct Container {
@@ -71,7 +72,7 @@ impl Container {
     /// Looks at the host before anything is made; the nodes will be below `state`.
     pub fn look_at_host(nodes: &[Node], state: &Path) -> Vec<Error> {
         let mut all = host::problems(nodes);
-        all.extend(host::folder_problem(state));
+        all.extend(folder::problem(state, nodes.len()));
         all
     }
 
@@ -115,6 +116,9 @@ impl Container {
 
     async fn up(&self, spec: &NodeSpec) -> Result<Endpoint> {
         let place = &spec.place;
+        Paths::make_private(&place.run)?;
+        // The lab's keeper may be about to start the very same node.
+        let _turn = process::turn(place.socket("lock")).await?;
         if let Some(node) = first_process(place) {
             if nat::find(place).is_empty() {
                 serve(spec, node).await?;
@@ -123,9 +127,10 @@ impl Container {
         }
         // What a killed start left stands in the way.
         end(place).await?;
-        Paths::make_private(&place.run)?;
         self.launch(spec).await?;
-        nat::forward(place).await
+        let endpoint = nat::forward(place).await;
+        keep::tell(place);
+        endpoint
     }
 }
 
@@ -215,25 +220,10 @@ async fn end(place: &Place) -> Result<()> {
     let mut helpers = nat::find(place);
     helpers.extend(console::find(place));
     let helped = process::kill(&helpers).await;
-    let files = [record(place), nat::socket(place), ready::socket(place)];
+    let files = [record(place), nat::socket(place), ready::socket(place), memory::counted(place)];
     let forgotten = files.iter().map(|file| disk::remove_file(file)).fold(Ok(()), Result::and);
     let runtime = disk::remove_dir(&engine::state(place));
     made.and(node).and(grouped).and(helped).and(forgotten).and(runtime)
-}
-
-/// Why a node is not running, with the last words of its console.
-fn death(place: &Place) -> Error {
-    let said = console::last_lines(place, LAST_LINES);
-    let rebooted = said.lines().any(|line| line.trim() == REBOOTING);
-    let mut why = String::from(if rebooted { "it was told to reboot" } else { "its first process ended" });
-    match cgroup::out_of_memory_kills(&process::id(place)) {
-        0 => {}
-        n => why += &format!("; the kernel killed {n} of its processes because its memory was full"),
-    }
-    if !said.is_empty() {
-        why += &format!("; its console said last:\n{said}");
-    }
-    Error::failed("keep the node running", why).on(&place.node).hint("`lab up` starts it again")
 }
 
 impl Driver for Container {
@@ -291,9 +281,20 @@ impl Driver for Container {
     }
 
     async fn watch(&self, place: &Place) -> Error {
-        if let Some(node) = first_process(place) {
+        while let Some(node) = first_process(place) {
             process::ended(node).await;
+            if !death::rebooted(place).await || !death::started_again(place).await {
+                break;
+            }
         }
-        death(place)
+        death::tell(place)
+    }
+
+    async fn trouble(&self, place: &Place) -> Option<String> {
+        // A node that was stopped by us has no record.
+        let died = record(place).exists() && first_process(place).is_none();
+        let parts = [died.then(|| death::cause(place).to_owned()), death::memory_kills(place)];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
     }
 }

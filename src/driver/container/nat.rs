@@ -5,16 +5,16 @@ use super::disk::remove_file;
 use super::process;
 use crate::driver::{Endpoint, Forward, Place};
 use crate::error::{Context, Error, Result};
-use crate::state::process::ProcessId;
+use crate::state::process::{ProcessId, detached};
 use crate::state::tail::last_lines;
+use crate::state::write::atomically;
 use serde_json::{Value as Json, json};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -70,8 +70,8 @@ pub async fn spawn(place: &Place, node: ProcessId, name: &str, offline: bool, la
     let log = place.dir.join("nat.log");
     let errors = File::create(&log).context(what)?;
     let (mut ready, writer) = std::io::pipe().context(what)?;
-    // Only the standard three descriptors surely reach a child, so a shell puts them in their places.
-    let mut child = Command::new("sh")
+    // Only the standard three descriptors reach it, so a shell puts them in their places.
+    let mut child = detached("sh")
         .args(["-c", "exec \"$@\" 3>&1 1>&2", "sh", "slirp4netns", "--ready-fd=3", "--mtu=1500"])
         .arg("--disable-host-loopback")
         .args(offline.then_some("--disable-dns"))
@@ -81,15 +81,12 @@ pub async fn spawn(place: &Place, node: ProcessId, name: &str, offline: bool, la
         .stdin(Stdio::from(lan))
         .stdout(writer)
         .stderr(errors)
-        .current_dir("/")
-        // Ctrl-C in our terminal is not meant for it.
-        .process_group(0)
         .spawn()
         .context(what)?;
     let said = tokio::task::spawn_blocking(move || {
         let mut said = [0];
         let count = ready.read(&mut said);
-        // It goes on without us; one that ended is not left behind as a zombie.
+        // It goes on without us; one that ended already is not left behind as a zombie.
         let _ = child.try_wait();
         count
     });
@@ -106,10 +103,18 @@ pub async fn forward(place: &Place) -> Result<Endpoint> {
     }
     let what = || "forward a port to the node";
     let mut refused = String::new();
+    // The same as before where it is free: who waits for the node to come back waits there.
+    let file = place.dir.join("ssh-port");
+    let mut before = std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse::<u16>().ok());
     for _ in 0..PORTS {
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).context(what)?.port();
+        let free = || TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).context(what);
+        let port = match before.take() {
+            Some(port) => port,
+            None => free()?.port(),
+        };
         let answer = add(place, Forward { host: port, guest: 22 }).await?;
         if answer.get("return").is_some() {
+            atomically(&file, port.to_string().as_bytes(), 0o600)?;
             return Ok(Endpoint { ssh: SocketAddr::from(([127, 0, 0, 1], port)) });
         }
         refused = answer.to_string();

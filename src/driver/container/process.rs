@@ -8,7 +8,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -22,7 +25,8 @@ pub fn id(place: &Place) -> String {
     format!("lab-{}", &blake3::hash(place.dir.as_os_str().as_encoded_bytes()).to_hex()[..10])
 }
 
-/// All processes of this program that have an argument which satisfies the test.
+/// All processes of this program, or of the shell that is about to become it, that have an argument which satisfies the
+/// test.
 pub fn find(program: &str, test: impl Fn(&[u8]) -> bool) -> Vec<ProcessId> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -32,7 +36,9 @@ pub fn find(program: &str, test: impl Fn(&[u8]) -> bool) -> Vec<ProcessId> {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let mut arguments = line.split(|b| *b == 0);
         let name = arguments.next()?.rsplit(|b| *b == b'/').next()?;
-        (name == program.as_bytes() && arguments.any(&test) && process.alive()).then_some(process)
+        let becomes_it = name == b"sh" && arguments.clone().any(|a| a == program.as_bytes());
+        let it_is = becomes_it || name == program.as_bytes();
+        (it_is && arguments.any(&test) && process.alive()).then_some(process)
     })
     .collect()
 }
@@ -40,6 +46,16 @@ pub fn find(program: &str, test: impl Fn(&[u8]) -> bool) -> Vec<ProcessId> {
 /// The same, for one exact argument.
 pub fn find_exact(program: &str, argument: &OsStr) -> Vec<ProcessId> {
     find(program, |a| a == argument.as_bytes())
+}
+
+/// Waits until this lock is ours; it is let go with the file.
+pub async fn turn(path: PathBuf) -> Result<File> {
+    let what = || "wait for another `lab` that starts the node";
+    let lock = tokio::task::spawn_blocking(move || {
+        let file = File::create(path)?;
+        file.lock().map(|()| file)
+    });
+    lock.await.context(what)?.context(what)
 }
 
 /// Kills these processes and waits until they are gone.
@@ -55,18 +71,20 @@ pub async fn kill(processes: &[ProcessId]) -> Result<()> {
     Ok(())
 }
 
-/// Waits until a process ends, without a limit. May be dropped at any time: the thread that waits ends with the pipe,
-/// so that a `lab` that has nothing more to do is not held up.
+/// Waits until a process ends, without a limit. May be dropped at any time.
 pub async fn ended(process: ProcessId) {
     let pid = i32::try_from(process.pid).ok().and_then(Pid::from_raw);
     let fd = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
     let Some(fd) = fd.filter(|_| process.alive()) else { return };
-    let Ok((dropped, _held)) = std::io::pipe() else {
-        while !process.gone(KILL).await {}
-        return;
-    };
+    // A pidfd becomes readable when its process ends.
+    readable(fd).await;
+}
+
+/// Waits until there is something to read. May be dropped at any time: the thread that waits ends with the pipe, so that
+/// a `lab` that has nothing more to do is not held up.
+pub async fn readable(fd: OwnedFd) {
+    let Ok((dropped, _held)) = std::io::pipe() else { return std::future::pending().await };
     let waited = tokio::task::spawn_blocking(move || {
-        // A pidfd becomes readable when its process ends, the pipe when its other end is closed.
         let mut fds = [PollFd::new(&fd, PollFlags::IN), PollFd::new(&dropped, PollFlags::IN)];
         while poll(&mut fds, None) == Err(Errno::INTR) {}
     });

@@ -2,10 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a kernel says when it cannot go on.
 const PANIC: &[u8] = b"Kernel panic - not syncing";
+
+/// What a kernel says when it kills a process for the memory of the whole node.
+const MEMORY_FULL: &[u8] = b"Out of memory: Killed process";
+
+/// How many processes the kernel killed because memory was full, by what it said in this log.
+pub fn memory_kills(log: &Path) -> usize {
+    let text = std::fs::read(log).unwrap_or_default();
+    text.windows(MEMORY_FULL.len()).filter(|words| *words == MEMORY_FULL).count()
+}
 
 /// How much is read at a time.
 const CHUNK: usize = 64 << 10;
@@ -72,5 +81,8 @@ mod tests {
         assert!(console.panicked().unwrap());
         std::fs::write(&path, "Linux version 6.12").unwrap();
         assert!(!console.panicked().unwrap(), "a new start");
+        let kill = "[ 9.1] Out of memory: Killed process 77 (stress)\n";
+        std::fs::write(&path, format!("{kill}x\n{kill}")).unwrap();
+        assert_eq!(memory_kills(&path), 2);
     }
 }

@@ -263,6 +263,26 @@ impl Driver for Qemu {
             }
         }
     }
+
+    async fn trouble(&self, place: &Place) -> Option<String> {
+        if !process::was_started(place) {
+            return None;
+        }
+        let log = console_log(place);
+        let panicked = Console::new(log.clone()).panicked().unwrap_or(false);
+        let end = match (panicked, process::find(place).is_none()) {
+            (true, _) => Some("its kernel panicked".to_owned()),
+            (false, true) => Some("its QEMU ended: powered off from inside, or killed".to_owned()),
+            (false, false) => None,
+        };
+        let kills = match console::memory_kills(&log) {
+            0 => None,
+            1 => Some("its kernel killed a process because memory was full".to_owned()),
+            n => Some(format!("its kernel killed {n} processes because memory was full")),
+        };
+        let parts: Vec<String> = [end, kills].into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
+    }
 }
 
 #[cfg(test)]

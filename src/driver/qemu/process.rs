@@ -4,7 +4,7 @@ use super::args;
 use super::host::Program;
 use crate::driver::Place;
 use crate::error::{Context, Error, Result};
-use crate::state::process::ProcessId;
+use crate::state::process::{ProcessId, detached};
 use crate::state::write::atomically;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -13,7 +13,6 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use tokio::process::Command;
 
 /// QEMU's own messages.
 pub fn log(place: &Place) -> PathBuf {
@@ -29,21 +28,18 @@ fn record(place: &Place) -> PathBuf {
     place.dir.join("process.json")
 }
 
-/// Starts QEMU in a process group of its own: Ctrl-C in our terminal is not meant for it. It gets the socket of its
-/// machine protocol as an open listener in place of standard input: who connects is answered when QEMU is up and cut
-/// off when it dies, so nobody has to look again and again whether the socket is there yet.
+/// Starts QEMU, which gets the socket of its machine protocol as an open listener in place of standard input: who
+/// connects is answered when QEMU is up and cut off when it dies, so nobody has to look again and again whether the
+/// socket is there yet.
 pub fn spawn(program: &Program, arguments: &[OsString], place: &Place) -> Result<ProcessId> {
     let what = || "start QEMU";
     let log = File::create(log(place)).context(what)?;
     let errors = log.try_clone().context(what)?;
-    let child = Command::new(&program.system)
+    let child = detached(&program.system)
         .args(arguments)
         .stdin(listen(&qmp_socket(place))?)
         .stdout(log)
         .stderr(errors)
-        // It must not keep the user's folder busy.
-        .current_dir("/")
-        .process_group(0)
         .spawn()
         .context(what)?;
     // Nothing is awaited between the spawn and the record, so only a killed `lab` can lose it; `find` copes with that.
@@ -74,6 +70,11 @@ pub fn find(place: &Place) -> Option<ProcessId> {
     recorded.filter(|process| process.alive()).or_else(|| scan(&args::mark(place)))
 }
 
+/// Whether a QEMU of this node was started and not stopped by us.
+pub fn was_started(place: &Place) -> bool {
+    record(place).exists()
+}
+
 /// Looks through the host's processes for one with exactly this argument.
 fn scan(mark: &OsStr) -> Option<ProcessId> {
     let processes = std::fs::read_dir("/proc").ok()?;
@@ -82,7 +83,9 @@ fn scan(mark: &OsStr) -> Option<ProcessId> {
         // The identity first: should the pid change hands in between, it belongs to nobody.
         let process = ProcessId::of(pid)?;
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        let qemu = line.split(|b| *b == 0).next()?.rsplit(|b| *b == b'/').next()?.starts_with(b"qemu-system");
+        let name = line.split(|b| *b == 0).next()?.rsplit(|b| *b == b'/').next()?;
+        // A shell is about to become it.
+        let qemu = name.starts_with(b"qemu-system") || name == b"sh";
         let marked = line.split(|b| *b == 0).any(|argument| argument == mark.as_bytes());
         (qemu && marked && process.alive()).then_some(process)
     })

@@ -30,6 +30,11 @@ pub static LAB: Object = Object {
         may("title", Text, "What the lab shows, in one line."),
         must("image", Text, "The image that every node boots: `plain` or `kubernetes`."),
         may(
+            "driver",
+            OneOf(&["auto", "qemu", "container"]),
+            "How nodes are best made; `--driver` on the command line wins. `auto`: what suits the host.",
+        ),
+        may(
             "values",
             MapOf(&Of(&DECLARATION)),
             "Values that templates can name; set from outside by `--set NAME=VALUE` and `-f FILE`.",
