@@ -53,7 +53,7 @@ fn segment(topology: &Topology, layout: &Layout, out: &mut String) {
     if let (Some(name), Some(first), Some(last)) = (&topology.segment, joints.first(), joints.last()) {
         let (from, to) = (first.0 - 40, last.0 + 40);
         *out += &format!("<line class=\"segment\" x1=\"{from}\" y1=\"{y}\" x2=\"{to}\" y2=\"{y}\"/>\n");
-        label(out, "small", from.max(MARGIN), y - 12, "start", &format!("the nodes' segment {name}"));
+        label(out, "small", MARGIN, y - 12, "start", &format!("the nodes' segment {name}"));
     }
     for joint in &topology.joints {
         let (Some(a), Some(b)) = (layout.joint(joint.between.0), layout.joint(joint.between.1)) else { continue };
