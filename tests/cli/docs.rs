@@ -1,6 +1,7 @@
 //! Every command block in docs/ runs or says why not, every lab file there is good, and what is generated is fresh.
 
 use crate::support::{Home, run};
+use clap::CommandFactory;
 use std::path::{Path, PathBuf};
 
 fn docs() -> PathBuf {
@@ -106,6 +107,32 @@ fn fresh(name: &str, text: &str) {
 #[test]
 fn the_reference_is_fresh() {
     fresh("reference.md", &lab::lab::schema::page());
+}
+
+#[test]
+fn the_page_of_verbs_is_fresh() {
+    let mut command = lab::cli::Cli::command().term_width(100);
+    command.build();
+    let mut out = String::from("# Verbs\n\nMade from the program itself; `lab VERB --help` says the same.\n");
+    section(&mut command, "lab", &mut out);
+    out += "\n## Exit codes\n\n| code | means |\n| --- | --- |\n| 0 | done |\n| 1 | something that was tried failed |\n\
+            | 2 | your input is wrong: arguments, names, lab file |\n| 3 | the host lacks something; nothing was changed |\n\
+            | 130 | interrupted; nodes stay, and `lab up` goes on |\n\n`lab ssh` hands on the exit code of what ran on the \
+            node.\n";
+    fresh("verbs.md", &out);
+}
+
+fn section(command: &mut clap::Command, path: &str, out: &mut String) {
+    let help = command.render_long_help().to_string();
+    let help: String = help.lines().map(|l| format!("{}\n", l.trim_end())).collect();
+    *out += &format!("\n## {path}\n\n```text\n{}\n```\n", help.trim_end());
+    for inner in command.get_subcommands_mut().filter(|c| !c.is_hide_set()) {
+        let path = format!("{path} {}", inner.get_name());
+        if path.ends_with(" help") {
+            continue;
+        }
+        section(inner, &path, out);
+    }
 }
 
 #[test]
