@@ -34,7 +34,7 @@ pub struct Checked {
 }
 
 /// All expectations of a lab: exit code 0 only when all hold.
-pub async fn check(args: cli::Check, paths: &Paths, reporter: &Reporter) -> Result<Outcome> {
+pub async fn check(args: cli::Check, coloured: bool, paths: &Paths, reporter: &Reporter) -> Result<Outcome> {
     let record = which::record(args.lab.as_deref(), paths)?;
     if record.lab.checks.is_empty() {
         let why = "its lab file has no `checks`";
@@ -43,9 +43,9 @@ pub async fn check(args: cli::Check, paths: &Paths, reporter: &Reporter) -> Resu
     let results = hold(&record, paths, reporter).await?;
     let code = u8::from(results.iter().any(|r| !r.passed));
     let text = match (args.json, args.junit) {
-        (true, _) => as_json(&results)?,
+        (true, _) => as_json("checks", &serde_json::json!({"checks": results}))?,
         (_, true) => junit::xml(&record.lab.name, &results),
-        _ => shown(&results, ui::stdout_is_coloured()),
+        _ => shown(&results, coloured),
     };
     Ok(Outcome { text, code })
 }

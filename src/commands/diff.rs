@@ -8,10 +8,9 @@ use crate::event::Reporter;
 use crate::observe::Observation;
 use crate::observe::diff::{self, Diff, Options, ignored_rules};
 use crate::paths::Paths;
-use crate::ui;
 
 /// Compares node by node. Exit code 0 where nothing differs, 1 where something does, as diff does.
-pub async fn diff(args: cli::Diff, paths: &Paths, reporter: &Reporter) -> Result<Outcome> {
+pub async fn diff(args: cli::Diff, coloured: bool, paths: &Paths, reporter: &Reporter) -> Result<Outcome> {
     let lab = which::name(args.lab.as_deref(), paths)?;
     let before = observed::kept(&lab, &args.before, paths)?;
     let after = match &args.after {
@@ -41,15 +40,15 @@ pub async fn diff(args: cli::Diff, paths: &Paths, reporter: &Reporter) -> Result
         reporter.note(format!("{}: not in `{}`; not compared", new.node, args.before));
     }
     let code = u8::from(diffs.iter().any(|d| !d.is_empty()));
-    Ok(Outcome { text: shown(&args, &diffs)?, code })
+    Ok(Outcome { text: shown(&args, coloured, &diffs)?, code })
 }
 
-fn shown(args: &cli::Diff, diffs: &[Diff]) -> Result<String> {
+fn shown(args: &cli::Diff, coloured: bool, diffs: &[Diff]) -> Result<String> {
     if args.json {
-        return as_json(diffs);
+        return as_json("diff", &serde_json::json!({"nodes": diffs}));
     }
     let folded = if args.all { Vec::new() } else { Options::default().folded };
-    let options = Options { colour: ui::stdout_is_coloured() && !args.markdown, folded };
+    let options = Options { colour: coloured && !args.markdown, folded };
     let render = if args.markdown { diff::markdown } else { diff::text };
     let mut out = diffs.iter().map(|d| render(d, &options)).collect::<Vec<_>>().join("\n");
     if args.explain_ignored {

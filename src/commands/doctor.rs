@@ -4,7 +4,7 @@ use super::host::{Finding, Weight, look};
 use super::leftovers::{self, Leftover};
 use super::{Outcome, which};
 use crate::cli;
-use crate::error::{Context, Result};
+use crate::error::Result;
 use crate::paths::Paths;
 use serde::Serialize;
 
@@ -44,11 +44,7 @@ pub async fn doctor(args: cli::Doctor, paths: &Paths) -> Result<Outcome> {
         report.findings.push(Finding { check: LEFTOVERS, weight: Weight::Good, says, mend: None });
     }
     let bad = report.findings.iter().any(|f| f.weight == Weight::Bad);
-    let text = if args.json {
-        serde_json::to_string_pretty(&report).context(|| "show what was found".to_owned())? + "\n"
-    } else {
-        show(&report, args.fix)
-    };
+    let text = if args.json { super::observe::as_json("doctor", &report)? } else { show(&report, args.fix) };
     Ok(Outcome { text, code: if bad { 3 } else { 0 } })
 }
 

@@ -48,15 +48,15 @@ pub async fn explain(args: cli::Explain, paths: &Paths, reporter: &Reporter) -> 
         Subject::Pod { from, to } => {
             let to = other_pod(to)?;
             let way = explain::pod_to_pod(&from, &to, &nodes, observed::cluster(&nodes)?)?;
-            if json { as_json(&way) } else { Ok(way.render()) }
+            if json { as_json("way", &way) } else { Ok(way.render()) }
         }
         Subject::Route { node, address } => {
             let route = explain::route(one(&nodes, &node)?, &address)?;
-            if json { as_json(&route) } else { Ok(route.render()) }
+            if json { as_json("route", &route) } else { Ok(route.render()) }
         }
         Subject::Node { node } => {
             let explained = explain::node(one(&nodes, &node)?);
-            if json { as_json(&explained) } else { Ok(explained.render()) }
+            if json { as_json("node", &explained) } else { Ok(explained.render()) }
         }
     }
 }
@@ -118,7 +118,7 @@ struct ServiceWithCounts<'a> {
 
 fn service(explained: &ServiceExplanation, counted: Option<&Counted>, json: bool) -> Result<String> {
     if json {
-        return as_json(&ServiceWithCounts { explained, requests: counted });
+        return as_json("service", &ServiceWithCounts { explained, requests: counted });
     }
     let mut out = explained.render();
     if let Some(counted) = counted {

@@ -49,7 +49,7 @@ use crate::error::{Context, Result};
 use crate::event::Reporter;
 use crate::network;
 use crate::paths::Paths;
-use crate::ui::{Choice, Ui};
+use crate::ui::{self, Choice, Ui};
 use serde_json::{Value as Json, json as object};
 use std::path::Path;
 
@@ -75,14 +75,22 @@ pub fn run(cli: Cli) -> Result<Outcome> {
     };
     let ui = Ui::coloured(cli.verbose, colours);
     let (paths, reporter) = (Paths::from_env(), ui.reporter());
-    let result = runtime.block_on(verb(cli.verb, cli.verbose, cli.lab.as_deref(), &paths, &reporter));
+    let view = View { verbose: cli.verbose, coloured: ui::stdout_is_coloured(colours) };
+    let result = runtime.block_on(verb(cli.verb, view, cli.lab.as_deref(), &paths, &reporter));
     ui.finish();
     // What still blocks a thread, as a wait for a process, must not hold up the end.
     runtime.shutdown_background();
     result
 }
 
-async fn verb(verb: Verb, verbose: bool, lab: Option<&str>, paths: &Paths, reporter: &Reporter) -> Result<Outcome> {
+/// How facts are shown.
+#[derive(Clone, Copy)]
+struct View {
+    verbose: bool,
+    coloured: bool,
+}
+
+async fn verb(verb: Verb, view: View, lab: Option<&str>, paths: &Paths, reporter: &Reporter) -> Result<Outcome> {
     match verb {
         Verb::Up(args) => up::up(args, paths, reporter).await.map(Outcome::from),
         Verb::Plan(args) => up::show_plan(args.up, args.json, paths).await.map(Outcome::from),
@@ -112,12 +120,12 @@ async fn verb(verb: Verb, verbose: bool, lab: Option<&str>, paths: &Paths, repor
         Verb::Tool(words) => Err(tool::tool(&words, lab, paths).await?),
         Verb::Completions { shell } => cli::script(shell).context(|| "write the script".to_owned()).map(Outcome::from),
         Verb::Man { dir } => manual(&dir).map(Outcome::from),
-        Verb::Version { json } => Ok(version::version(verbose, json, paths).into()),
+        Verb::Version { json } => Ok(version::version(view.verbose, json, paths).into()),
         Verb::Dial(args) => dial::dial(&args.node, &args.lab, paths).await.map(|()| String::new().into()),
         Verb::Observe(args) => observe::observe(args, paths, reporter).await,
-        Verb::Diff(args) => diff::diff(args, paths, reporter).await,
+        Verb::Diff(args) => diff::diff(args, view.coloured, paths, reporter).await,
         Verb::Explain(args) => explain::explain(args, paths, reporter).await.map(Outcome::from),
-        Verb::Check(args) => check::check(args, paths, reporter).await,
+        Verb::Check(args) => check::check(args, view.coloured, paths, reporter).await,
         Verb::Graph(args) => graph::graph(args, paths, reporter).await.map(Outcome::from),
         Verb::Report(args) => report::report(args, paths).map(Outcome::from),
         Verb::Bundle { action } => {

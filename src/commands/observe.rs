@@ -10,6 +10,7 @@ use crate::observe::Observation;
 use crate::paths::Paths;
 use crate::state::record::LabRecord;
 use crate::ui::{ago, table};
+use serde_json::json;
 
 /// Takes an observation of the named nodes, or lists those that are kept.
 pub async fn observe(args: cli::Observe, paths: &Paths, reporter: &Reporter) -> Result<Outcome> {
@@ -30,7 +31,7 @@ pub async fn observe(args: cli::Observe, paths: &Paths, reporter: &Reporter) -> 
         keep_observation(&folder, node, text)?;
     }
     seen.failed.iter().for_each(|e| reporter.note(e.to_string()));
-    let mut text = if args.json { as_json(&seen.nodes)? } else { shown(&seen.nodes) };
+    let mut text = if args.json { as_json("observations", &json!({"nodes": seen.nodes}))? } else { shown(&seen.nodes) };
     if !args.json && !seen.nodes.is_empty() {
         text += &format!("\nkept as `{}`; `lab diff before {0}` shows what changed\n", args.name);
     }
@@ -48,10 +49,10 @@ pub fn nodes(record: &LabRecord, named: &[String]) -> Result<Vec<String>> {
     Ok(known.iter().filter(wanted).map(|n| n.to_string()).collect())
 }
 
-/// Facts as JSON, with a line end.
-pub fn as_json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String> {
-    let text = serde_json::to_string_pretty(value).map_err(|e| Error::failed("write JSON", e))?;
-    Ok(text + "\n")
+/// Facts as JSON under a name, with its version.
+pub fn as_json<T: serde::Serialize + ?Sized>(what: &str, facts: &T) -> Result<String> {
+    let facts = serde_json::to_value(facts).map_err(|e| Error::failed("write JSON", e))?;
+    Ok(super::json(what, facts))
 }
 
 fn shown(nodes: &[Observation]) -> String {
@@ -92,8 +93,8 @@ fn list(args: cli::Observe, paths: &Paths) -> Result<String> {
         rows.push(vec![name, ago(time), names.join(", "), cluster.to_owned()]);
     }
     if args.json {
-        let row = |r: Vec<String>| serde_json::json!({"name": r[0], "nodes": r[2].split(", ").collect::<Vec<_>>()});
-        return as_json(&rows.into_iter().map(row).collect::<Vec<_>>());
+        let row = |r: Vec<String>| json!({"name": r[0], "nodes": r[2].split(", ").collect::<Vec<_>>()});
+        return as_json("notes", &json!({"notes": rows.into_iter().map(row).collect::<Vec<_>>()}));
     }
     if rows.is_empty() {
         return Ok(format!("{lab} has no observations yet; `lab observe` takes one\n"));

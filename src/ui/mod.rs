@@ -66,10 +66,10 @@ impl Ui {
     }
 }
 
-/// Whether facts on stdout are coloured, as the environment says.
-pub fn stdout_is_coloured() -> bool {
+/// Whether facts on stdout are coloured: by the user's choice, else as the environment says.
+pub fn stdout_is_coloured(choice: Choice) -> bool {
     let terminal = std::io::stdout().is_terminal();
-    Style::decide(Choice::Auto, terminal, |name| std::env::var_os(name)).is_coloured()
+    Style::decide(choice, terminal, |name| std::env::var_os(name)).is_coloured()
 }
 
 /// Columns of the terminal that facts go to; 120 where it is none.

@@ -21,6 +21,8 @@ fn observations_are_kept_compared_and_survive_destroy() {
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("NODE") && out.contains("n2") && out.contains("kept as `one`"), "{out}");
     assert_eq!(lab(&home, &["observe", "n1", "--name", "two"]).2, Some(0));
+    let json: serde_json::Value = serde_json::from_str(&lab(&home, &["observe", "--list", "--json"]).0).unwrap();
+    assert_eq!((&json["schema"], &json["notes"][0]["name"]), (&"lab.notes/1".into(), &"one".into()));
     let (out, err, code) = lab(&home, &["diff", "one", "two"]);
     assert_eq!(code, Some(0), "{out}");
     assert!(out.contains("n1\n  nothing changed") && err.contains("n2: only in `one`"), "{out}{err}");
@@ -34,9 +36,12 @@ fn observations_are_kept_compared_and_survive_destroy() {
     let (out, _, code) = lab(&home, &["diff", "one", "two", "--node", "n1"]);
     assert_eq!(code, Some(1));
     assert!(out.contains(&format!("- {line}")) && out.contains(&format!("+ {flipped}")), "{out}");
+    assert!(!out.contains('\x1b'), "{out:?}");
+    assert!(lab(&home, &["diff", "one", "two", "--color", "always"]).0.contains("\x1b[32m+ "));
     assert!(lab(&home, &["diff", "one", "two", "--markdown"]).0.contains("```diff"));
     let json: serde_json::Value = serde_json::from_str(&lab(&home, &["diff", "one", "two", "--json"]).0).unwrap();
-    assert_eq!(json[0]["groups"][0]["subject"]["subject"], "sysctls");
+    assert_eq!(json["schema"], "lab.diff/1");
+    assert_eq!(json["nodes"][0]["groups"][0]["subject"]["subject"], "sysctls");
     assert!(lab(&home, &["diff", "one", "two", "--explain-ignored"]).0.contains("neighbour-learned"));
 
     let (out, _, code) = lab(&home, &["destroy", "-f", "--keep-notes"]);
@@ -104,7 +109,10 @@ fn checks_are_held_by_up_and_by_check() {
     assert_eq!(code, Some(1));
     assert!(out.contains("failures=\"1\"") && out.contains("<failure message=\"home\">"), "{out}");
     let json: serde_json::Value = serde_json::from_str(&lab(&home, &["check", "--json"]).0).unwrap();
-    assert_eq!((json[0]["passed"].as_bool(), json[1]["passed"].as_bool()), (Some(true), Some(false)));
+    assert_eq!(
+        (json["checks"][0]["passed"].as_bool(), json["checks"][1]["passed"].as_bool()),
+        (Some(true), Some(false))
+    );
 }
 
 #[test]
@@ -145,6 +153,15 @@ fn the_lessons_notes_tell_what_the_plugin_did() {
     assert_eq!(code, Some(0));
     assert!(out.contains("KUBE-SVC-CNZCPOCNCNOROALA  \"default/webpodtcp\"  proved on flannel-ctr"), "{out}");
     assert_eq!(out.matches("50.0 % to 10.244.").count(), 4, "from pods and from the nodes: {out}");
+    for (what, words) in [
+        ("service", vec!["service", "webpod"]),
+        ("route", vec!["route", "flannel-w1", "10.244.0.9"]),
+        ("node", vec!["node", "flannel-w1"]),
+    ] {
+        let args = [&["explain"][..], &words, &["--lab", "flannel", "--at", "sample", "--json"]].concat();
+        let json: serde_json::Value = serde_json::from_str(&lab(&home, &args).0).unwrap();
+        assert_eq!(json["schema"], format!("lab.{what}/1"));
+    }
     let (_, err, code) = lab(&home, &["explain", "service", "nginx", "--lab", "flannel", "--at", "sample"]);
     assert_eq!(code, Some(2));
     assert!(err.contains("there is no such service"), "{err}");
