@@ -82,8 +82,10 @@ fn from_the_host(home: &Home) {
     pty.end();
 }
 
+/// The pods of a node that was away are still told to be Ready until it speaks again: only an answer tells.
 const WHOLE: &str = "kubectl wait --for=condition=Ready node --all --timeout=60s && \
-    kubectl rollout status deployment/webpod --timeout=60s && kubectl exec curl-pod -- curl -sS --max-time 30 webpod";
+    kubectl rollout status deployment/webpod --timeout=60s && \
+    timeout 120 sh -c 'until kubectl exec curl-pod -- curl -sS --max-time 10 webpod; do sleep 1; done'";
 
 /// Halted and up again it is the same cluster, and so it is after a node has rebooted by itself.
 fn the_cluster_survives(home: &Home) {
