@@ -72,8 +72,8 @@ pub enum Verb {
     Up(Up),
     /// Power off the lab's nodes; their disks stay, and `up` starts them again.
     Halt(Which),
-    /// Power off the lab's nodes and start them again: `halt` and `up`.
-    Reload(Up),
+    /// Power off the lab's nodes and start them again: `halt` and `up`, offline if they were.
+    Reload(Which),
     /// Stop and remove the lab's nodes and all that belongs to them.
     Destroy(Destroy),
     /// Look at this host: what keeps labs from working, and the command that mends it.

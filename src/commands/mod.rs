@@ -98,8 +98,10 @@ async fn verb(verb: Verb, view: View, lab: Option<&str>, paths: &Paths, reporter
         Verb::Doctor(args) => doctor::doctor(args, paths).await,
         Verb::Halt(args) => halt::halt(args, paths, reporter).await.map(Outcome::from),
         Verb::Reload(args) => {
-            let which = crate::cli::Which { lab: args.which.lab.clone() };
-            reporter.note(halt::halt(which, paths, reporter).await?.trim_end());
+            let offline = which::record(args.lab.as_deref(), paths)?.offline;
+            let which = crate::cli::Which { lab: args.lab.clone() };
+            reporter.note(halt::halt(args, paths, reporter).await?.trim_end());
+            let args = crate::cli::Up { which, offline, ..Default::default() };
             up::up(args, paths, reporter).await.map(Outcome::from)
         }
         Verb::Status(args) => look::status(args, paths).await.map(Outcome::from),

@@ -32,6 +32,8 @@ fn a_halted_lab_goes_on_with_its_checks_and_does_nothing_twice() {
     let root = home.state().join("x/nodes/n1/root");
     assert_eq!(std::fs::read_to_string(root.join("trace")).unwrap(), "done\nthen\n");
     assert_eq!(std::fs::read_to_string(root.join("looks")).unwrap(), "looked\nlooked\n");
+    let (_, _, code) = run(home.lab(&["reload", "--dry-run"]));
+    assert_eq!(code, Some(2), "it stops nodes and has no way to only look");
     let (out, err, code) = run(home.lab(&["reload"]));
     assert_eq!(code, Some(0), "{err}");
     assert!(err.contains("x: halted (2 nodes)") && out.contains("x is up"), "{out}{err}");
