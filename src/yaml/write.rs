@@ -73,8 +73,14 @@ fn scalar(node: &Node) -> String {
         Value::Scalar { text, quoted: true } => quoted(text),
         // Plain text was plain before; of several lines only a text can be.
         Value::Scalar { text, quoted: false } if text.contains('\n') => quoted(text),
+        Value::Scalar { text, quoted: false } if begins_a_block(text) => quoted(text),
         Value::Scalar { text, quoted: false } => text.clone(),
     }
+}
+
+/// Plain between brackets, these begin something else in block style: `[>]` is a text, `- >` a folded one.
+fn begins_a_block(text: &str) -> bool {
+    text.starts_with(['>', '|', '?']) || text == "-"
 }
 
 /// A key: plain where nobody could read it as anything else.
@@ -100,7 +106,7 @@ mod tests {
         match &node.value {
             Value::Null => "null".into(),
             Value::Scalar { text, quoted } => {
-                format!("{text:?}{}", if *quoted || text.contains('\n') { "q" } else { "" })
+                format!("{text:?}{}", if *quoted || text.contains('\n') || begins_a_block(text) { "q" } else { "" })
             }
             Value::List(items) => format!("{:?}", items.iter().map(meaning).collect::<Vec<_>>()),
             Value::Map(entries) => {
@@ -116,6 +122,13 @@ mod tests {
         let json = r#"{"a": 1, "b": [{"c": "x: y"}], "d": [[1, 2], ["x"]]}"#;
         let written = write(&parse(json).unwrap());
         assert_eq!(written, "a: 1\nb:\n- c: \"x: y\"\nd:\n- - 1\n  - 2\n- - \"x\"\n");
+    }
+
+    #[test]
+    fn a_text_that_would_begin_a_block_is_quoted() {
+        let written = write(&parse("a: [>, '|', x]").unwrap());
+        assert_eq!(written, "a:\n- \">\"\n- \"|\"\n- x\n");
+        assert!(parse(&written).is_ok());
     }
 
     proptest! {
