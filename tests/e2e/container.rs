@@ -1,8 +1,7 @@
 //! What only container nodes have to be told: reboots, helpers that die, memory that is full. Needs root.
 
-use crate::host;
+use crate::host::{self, lab, ok};
 use crate::support::{Home, run};
-use assert_cmd::Command;
 use std::process::Command as Program;
 
 const LAB: &str = "\
@@ -13,18 +12,6 @@ nodes:
   c1: {memory: 256MiB, networks: {lan: 192.168.20.11}}
   c2: {memory: 256MiB, networks: {lan: 192.168.20.12}}
 ";
-
-fn lab(home: &Home, args: &[&str]) -> Command {
-    let mut command = home.lab(args);
-    command.env_remove("LAB_CACHE_DIR");
-    command
-}
-
-fn ok(command: Command) -> (String, String) {
-    let (out, err, code) = run(command);
-    assert_eq!(code, Some(0), "{out}\n{err}");
-    (out, err)
-}
 
 fn on(home: &Home, node: &str, script: &str) -> String {
     ok(lab(home, &["ssh", node, "-c", script])).0

@@ -1,22 +1,9 @@
 //! The flannel lab with its whole proof on container nodes, twice, and nothing left on the host. Needs root.
 
-use crate::host;
+use crate::host::{self, lab, ok};
 use crate::support::{Home, run};
-use assert_cmd::Command;
 use std::path::Path;
 use std::process::Command as Program;
-
-fn lab(home: &Home, args: &[&str]) -> Command {
-    let mut command = home.lab(args);
-    command.env_remove("LAB_CACHE_DIR");
-    command
-}
-
-fn ok(command: Command) -> (String, String) {
-    let (out, err, code) = run(command);
-    assert_eq!(code, Some(0), "{out}\n{err}");
-    (out, err)
-}
 
 fn proof(home: &Home) {
     let dir = home.state().join("flannel");

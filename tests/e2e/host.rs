@@ -1,10 +1,24 @@
-//! What nodes could leave on the host, as lines that can be compared.
+//! The binary on this host, and what nodes could leave here, as lines that can be compared.
 
-use crate::support::Home;
+use crate::support::{Home, run};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The binary with state of its own and the user's cache, where the images are.
+pub fn lab(home: &Home, args: &[&str]) -> assert_cmd::Command {
+    let mut command = home.lab(args);
+    command.env_remove("LAB_CACHE_DIR");
+    command
+}
+
+/// What a command that must succeed printed to stdout and stderr.
+pub fn ok(command: assert_cmd::Command) -> (String, String) {
+    let (out, err, code) = run(command);
+    assert_eq!(code, Some(0), "{out}\n{err}");
+    (out, err)
+}
 
 /// One test with container nodes at a time: another's nodes would be taken for what is left of one's own.
 pub fn alone() -> MutexGuard<'static, ()> {
@@ -17,9 +31,7 @@ pub struct Gone<'a>(pub &'a Home, pub &'a str);
 
 impl Drop for Gone<'_> {
     fn drop(&mut self) {
-        let mut destroy = self.0.lab(&["destroy", self.1, "-f"]);
-        destroy.env_remove("LAB_CACHE_DIR");
-        let _ = destroy.output();
+        let _ = lab(self.0, &["destroy", self.1, "-f"]).output();
     }
 }
 

@@ -2,7 +2,7 @@
 //! `scripts/kill-nodes` has the long form.
 
 use crate::harness::{Course, Subject, processes_of, storm, wear};
-use crate::host::{self, host};
+use crate::host::{self, host, lab};
 use crate::support::{Home, run};
 use std::sync::Mutex;
 use std::time::Duration;
@@ -14,9 +14,7 @@ fn subject<'a>(up: &'a [&'a str], leftovers: &'a (dyn Fn(&Home) -> Vec<String> +
 
 /// Its own last step proves the lab; a finished lab has nothing to do.
 fn converged(home: &Home) -> Result<(), String> {
-    let mut plan = home.lab(&["plan", "two-nodes"]);
-    plan.env_remove("LAB_CACHE_DIR");
-    let (out, err, _) = run(plan);
+    let (out, err, _) = run(lab(home, &["plan", "two-nodes"]));
     if out.contains("\n0 of ") { Ok(()) } else { Err(format!("{out}{err}")) }
 }
 
@@ -43,11 +41,7 @@ fn machines_killed_again_and_again_converge_and_leave_nothing() {
 }
 
 fn the_switch_comes_back_under_running_nodes(home: &Home) {
-    let lab = |args: &[&str]| {
-        let mut command = home.lab(args);
-        command.env_remove("LAB_CACHE_DIR");
-        run(command)
-    };
+    let lab = |args: &[&str]| run(lab(home, args));
     let switch = processes_of(home).into_iter().find(|p| p.contains(" switch --run ")).unwrap();
     let pid: i32 = switch.split_whitespace().nth(1).unwrap().trim_end_matches(':').parse().unwrap();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();

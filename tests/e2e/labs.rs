@@ -1,17 +1,12 @@
 //! What `lab init` writes runs as it is, on container nodes. Needs root.
 
-use crate::support::{Home, run};
+use crate::host::{self, ok};
+use crate::support::Home;
 
 #[test]
 fn labs_begun_with_init_run_as_they_are() {
     let home = Home::new();
-    let lab = |args: &[&str]| {
-        let mut command = home.lab(args);
-        command.env_remove("LAB_CACHE_DIR");
-        let (out, err, code) = run(command);
-        assert_eq!(code, Some(0), "{out}\n{err}");
-        out
-    };
+    let lab = |args: &[&str]| ok(host::lab(&home, args)).0;
     lab(&["init", "lesson"]);
     lab(&["up", "--driver", "container", "--offline"]);
     let said = lab(&["ssh", "n2", "-c", "cat /etc/motd; ip -brief address show lab0"]);

@@ -1,5 +1,6 @@
 //! A node whose kernel panics ends the wait at once, with what it said last.
 
+use crate::host::lab;
 use crate::support::{Home, run};
 
 const LAB: &str = "\
@@ -15,15 +16,11 @@ steps:
 fn a_kernel_panic_is_told_with_the_console() {
     let home = Home::new();
     let file = home.file("panic.yaml", LAB);
-    let mut up = home.lab(&["up", file.to_str().unwrap(), "--driver", "qemu", "--offline"]);
-    up.env_remove("LAB_CACHE_DIR");
-    let (_, err, code) = run(up);
+    let (_, err, code) = run(lab(&home, &["up", file.to_str().unwrap(), "--driver", "qemu", "--offline"]));
     assert_eq!(code, Some(1), "{err}");
     for part in ["on p1", "its kernel panicked", "sysrq triggered crash", "console.log"] {
         assert!(err.contains(part), "{part} in {err}");
     }
-    let mut destroy = home.lab(&["destroy", "panic", "-f"]);
-    destroy.env_remove("LAB_CACHE_DIR");
-    assert_eq!(run(destroy).2, Some(0));
+    assert_eq!(run(lab(&home, &["destroy", "panic", "-f"])).2, Some(0));
     assert_eq!(std::fs::read_dir(home.state()).unwrap().count(), 0);
 }

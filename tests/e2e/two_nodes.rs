@@ -1,24 +1,15 @@
 //! The two-node lab on both drivers with the same assertions: up, again, a killed node, halted and up again, and nothing
 //! left at the end.
 
-use crate::host;
+use crate::host::{self, lab};
 use crate::pty::Pty;
 use crate::support::{Home, run};
 use assert_cmd::Command;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The binary with state of its own and the user's cache, where the images are.
-fn lab(home: &Home, args: &[&str]) -> Command {
-    let mut command = home.lab(args);
-    command.env_remove("LAB_CACHE_DIR");
-    command
-}
-
 fn ok(command: Command) -> String {
-    let (out, err, code) = run(command);
-    assert_eq!(code, Some(0), "{out}\n{err}");
-    out
+    host::ok(command).0
 }
 
 fn pid_of(home: &Home, node: &str) -> i32 {
