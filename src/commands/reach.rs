@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::executor::Reach;
 use crate::paths::Paths;
 use crate::ssh::{Exit, Remote, Session, Sink};
-use crate::state::record::{LabRecord, existing, place};
+use crate::state::record::{LabRecord, place};
 use crate::yaml::closest;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -124,15 +124,7 @@ pub fn lab_of(node: &str, lab: Option<&str>, paths: &Paths) -> Result<LabRecord>
             None => Err(unknown(what, node, std::slice::from_ref(&record))),
         };
     }
-    let all: Vec<LabRecord> =
-        existing(paths).iter().filter_map(|name| LabRecord::load(paths, name).ok().flatten()).collect();
-    let mut with: Vec<LabRecord> = all.iter().filter(|r| r.lab.node(node).is_some()).cloned().collect();
-    if with.len() > 1
-        && let Ok(here) = which::name(None, paths)
-        && with.iter().any(|r| r.lab.name == here)
-    {
-        with.retain(|r| r.lab.name == here);
-    }
+    let (all, mut with) = which::having(|r| r.lab.node(node).is_some(), paths);
     match (with.pop(), with.pop()) {
         (Some(record), None) => Ok(record),
         (Some(one), Some(other)) => {

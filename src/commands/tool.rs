@@ -5,7 +5,7 @@ use crate::cli;
 use crate::embedded;
 use crate::error::{Error, Result};
 use crate::paths::Paths;
-use crate::state::record::{LabRecord, existing};
+use crate::state::record::LabRecord;
 use crate::yaml::closest;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -33,15 +33,7 @@ fn record(verb: &str, lab: Option<&str>, paths: &Paths) -> Result<LabRecord> {
         let record = which::record(lab, paths)?;
         return if has(&record) { Ok(record) } else { Err(unknown(verb, std::slice::from_ref(&record), paths)) };
     }
-    let all: Vec<LabRecord> =
-        existing(paths).iter().filter_map(|name| LabRecord::load(paths, name).ok().flatten()).collect();
-    let mut with: Vec<LabRecord> = all.iter().filter(|r| has(r)).cloned().collect();
-    if with.len() > 1
-        && let Ok(here) = which::name(None, paths)
-        && with.iter().any(|r| r.lab.name == here)
-    {
-        with.retain(|r| r.lab.name == here);
-    }
+    let (all, mut with) = which::having(has, paths);
     match (with.pop(), with.pop()) {
         (Some(record), None) => Ok(record),
         (Some(one), Some(other)) => {

@@ -82,6 +82,21 @@ pub fn record(named: Option<&str>, paths: &Paths) -> Result<LabRecord> {
     LabRecord::load(paths, &name)?.ok_or_else(missing)
 }
 
+/// All labs that exist, and those of them that have something: where several have it and one of them is the lab that is
+/// meant here, that one alone.
+pub fn having(has: impl Fn(&LabRecord) -> bool, paths: &Paths) -> (Vec<LabRecord>, Vec<LabRecord>) {
+    let all: Vec<LabRecord> =
+        existing(paths).iter().filter_map(|name| LabRecord::load(paths, name).ok().flatten()).collect();
+    let mut with: Vec<LabRecord> = all.iter().filter(|r| has(r)).cloned().collect();
+    if with.len() > 1
+        && let Ok(here) = name(None, paths)
+        && with.iter().any(|r| r.lab.name == here)
+    {
+        with.retain(|r| r.lab.name == here);
+    }
+    (all, with)
+}
+
 fn only(paths: &Paths) -> Result<String> {
     let labs = existing(paths);
     match labs.as_slice() {
