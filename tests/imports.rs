@@ -28,7 +28,7 @@ fn allowed() -> BTreeMap<&'static str, Vec<&'static str>> {
         ("executor", with(&["lab", "plan", "driver", "ssh", "state", "observe"])),
         ("export", with(&["lab"])),
         ("ui", with(&["observe"])),
-        ("report", with(&["observe"])),
+        ("report", with(&["observe", "lab"])),
         // Completions are what there is.
         ("cli", vec!["embedded", "paths", "state"]),
     ])

@@ -1,7 +1,7 @@
 //! `lab check`: the lab file's expectations held against what is there.
 
 use super::explain::count_requests;
-use super::observe::as_json;
+use super::observe::{as_json, nodes};
 use super::observed::{self, Seen};
 use super::reach::running_in;
 use super::{Outcome, which};
@@ -52,8 +52,7 @@ pub async fn check(args: cli::Check, coloured: bool, paths: &Paths, reporter: &R
 
 /// Observes all nodes once and holds each expectation against what was seen.
 pub async fn hold(record: &LabRecord, paths: &Paths, reporter: &Reporter) -> Result<Vec<Checked>> {
-    let names: Vec<String> = record.lab.nodes.iter().map(|n| n.name.clone()).collect();
-    let seen = observed::now(record, &names, false, paths).await?;
+    let seen = observed::now(record, &nodes(record, &[])?, false, paths).await?;
     seen.failed.iter().for_each(|e| reporter.note(e.to_string()));
     let mut results = Vec::new();
     for check in &record.lab.checks {

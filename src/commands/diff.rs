@@ -8,21 +8,14 @@ use crate::event::Reporter;
 use crate::observe::Observation;
 use crate::observe::diff::{self, Diff, Options, ignored_rules};
 use crate::paths::Paths;
+use crate::state::record::LabRecord;
 
 /// Compares node by node. Exit code 0 where nothing differs, 1 where something does, as diff does.
 pub async fn diff(args: cli::Diff, coloured: bool, paths: &Paths, reporter: &Reporter) -> Result<Outcome> {
     let lab = which::name(args.lab.as_deref(), paths)?;
     let before = observed::kept(&lab, &args.before, paths)?;
-    let after = match &args.after {
-        Some(name) => observed::kept(&lab, name, paths)?,
-        None => {
-            let record = which::record(Some(&lab), paths)?;
-            let names: Vec<String> = before.iter().map(|o| o.node.clone()).collect();
-            let seen = observed::now(&record, &names, false, paths).await?;
-            seen.failed.iter().for_each(|e| reporter.note(e.to_string()));
-            seen.nodes
-        }
-    };
+    let same = |_: &LabRecord| Ok(before.iter().map(|o| o.node.clone()).collect());
+    let after = observed::at(&lab, args.after.as_deref(), same, paths, reporter).await?;
     let mut diffs = Vec::new();
     for node in &args.node {
         if !before.iter().chain(&after).any(|o| o.node == *node) {

@@ -1,12 +1,13 @@
 //! `lab explain`: proofs from what the nodes say.
 
-use super::observe::as_json;
+use super::observe::{as_json, nodes};
 use super::reach::running_in;
 use super::{observed, which};
 use crate::cli::{self, Subject};
 use crate::error::{Error, Result};
 use crate::event::Reporter;
 use crate::executor::{collect, take_observation};
+use crate::observe::capture::Wanted;
 use crate::observe::explain::{self, Requests, Sent, ServiceExplanation};
 use crate::observe::{Cluster, Observation, capture};
 use crate::paths::Paths;
@@ -16,21 +17,11 @@ use serde::Serialize;
 /// Explains from an observation that is kept, or from one taken now.
 pub async fn explain(args: cli::Explain, paths: &Paths, reporter: &Reporter) -> Result<String> {
     let lab = which::name(args.lab.as_deref(), paths)?;
-    let nodes = match &args.at {
-        Some(name) => observed::kept(&lab, name, paths)?,
-        None => {
-            let record = which::record(Some(&lab), paths)?;
-            let names: Vec<String> = match &args.subject {
-                Subject::Route { node, .. } | Subject::Node { node } => {
-                    super::observe::nodes(&record, std::slice::from_ref(node))?
-                }
-                _ => record.lab.nodes.iter().map(|n| n.name.clone()).collect(),
-            };
-            let seen = observed::now(&record, &names, false, paths).await?;
-            seen.failed.iter().for_each(|e| reporter.note(e.to_string()));
-            seen.nodes
-        }
+    let pick = |record: &LabRecord| match &args.subject {
+        Subject::Route { node, .. } | Subject::Node { node } => nodes(record, std::slice::from_ref(node)),
+        _ => nodes(record, &[]),
     };
+    let nodes = observed::at(&lab, args.at.as_deref(), pick, paths, reporter).await?;
     let json = args.json;
     match args.subject {
         Subject::Service { name, from, requests } => {
@@ -96,14 +87,16 @@ pub async fn count_requests(
 ) -> Result<Counted> {
     let client = explain::client(name, count, from, cluster)?;
     let remote = running_in(record.clone(), &client.node, paths).await?.login().await?;
-    let before = take_observation(&remote, &record.lab, &client.node, false).await?;
+    // Only the counters are compared: nobody need ask for the cluster's objects again.
+    let wanted = Wanted::default();
+    let before = take_observation(&remote, &client.node, &wanted).await?;
     let (exit, out, err) = collect(&remote, &client.command, b"").await?;
     let sent = explain::sent(&out);
     if !exit.ok() || sent.is_empty() {
         let why = format!("{exit:?}: {}", err.trim());
         return Err(Error::failed(format!("open connections from {}", client.from), why).on(&client.node));
     }
-    let after = take_observation(&remote, &record.lab, &client.node, false).await?;
+    let after = take_observation(&remote, &client.node, &wanted).await?;
     let (before, after) = (capture::parse(&client.node, &before), capture::parse(&client.node, &after));
     let counted = explain::requests(&before, &after, name, cluster)?;
     Ok(Counted { from: client.from, node: client.node, sent, counted })

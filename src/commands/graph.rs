@@ -1,5 +1,6 @@
 //! `lab graph`: the network as it was observed, drawn.
 
+use super::observe::nodes;
 use super::{observed, which};
 use crate::cli;
 use crate::error::{Context, Result};
@@ -13,16 +14,7 @@ use crate::ui;
 /// Draws on the terminal, or writes a picture.
 pub async fn graph(args: cli::Graph, paths: &Paths, reporter: &Reporter) -> Result<String> {
     let lab = which::name(args.lab.as_deref(), paths)?;
-    let nodes = match &args.at {
-        Some(name) => observed::kept(&lab, name, paths)?,
-        None => {
-            let record = which::record(Some(&lab), paths)?;
-            let names: Vec<String> = record.lab.nodes.iter().map(|n| n.name.clone()).collect();
-            let seen = observed::now(&record, &names, false, paths).await?;
-            seen.failed.iter().for_each(|e| reporter.note(e.to_string()));
-            seen.nodes
-        }
-    };
+    let nodes = observed::at(&lab, args.at.as_deref(), |record| nodes(record, &[]), paths, reporter).await?;
     let drawn = topology(&nodes);
     let stops = match (&args.from, &args.to) {
         (Some(from), Some(to)) => between(from, to, &nodes, &drawn)?,

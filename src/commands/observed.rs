@@ -1,8 +1,11 @@
 //! Observations for verbs: taken now, or kept from a step or an earlier `lab observe`.
 
 use super::reach::running_in;
+use super::which;
 use crate::error::{Context, Error, Result};
-use crate::executor::{self, take_observation};
+use crate::event::Reporter;
+use crate::executor::{self, take_observation, wanted_observation};
+use crate::observe::capture::Wanted;
 use crate::observe::{Cluster, Observation, capture};
 use crate::paths::Paths;
 use crate::state::record::LabRecord;
@@ -51,11 +54,30 @@ pub fn cluster(nodes: &[Observation]) -> Result<&Cluster> {
     })
 }
 
+/// The observation that is kept under a name; without one, that of the nodes which `pick` names, taken now. Nodes that
+/// could not be observed are told.
+pub async fn at(
+    lab: &str,
+    name: Option<&str>,
+    pick: impl FnOnce(&LabRecord) -> Result<Vec<String>>,
+    paths: &Paths,
+    reporter: &Reporter,
+) -> Result<Vec<Observation>> {
+    if let Some(name) = name {
+        return kept(lab, name, paths);
+    }
+    let record = which::record(Some(lab), paths)?;
+    let seen = now(&record, &pick(&record)?, false, paths).await?;
+    seen.failed.iter().for_each(|e| reporter.note(e.to_string()));
+    Ok(seen.nodes)
+}
+
 /// Observes these nodes now, all at once. A node that does not answer is told in `failed`.
 pub async fn now(record: &LabRecord, nodes: &[String], connections: bool, paths: &Paths) -> Result<Seen> {
     let one = |node: String| async move {
         let remote = running_in(record.clone(), &node, paths).await?.login().await?;
-        let text = take_observation(&remote, &record.lab, &node, connections).await?;
+        let wanted = Wanted { connections, ..wanted_observation(&record.lab, &node) };
+        let text = take_observation(&remote, &node, &wanted).await?;
         Ok((node, text))
     };
     let mut seen = Seen { nodes: Vec::new(), texts: Vec::new(), failed: Vec::new() };

@@ -9,7 +9,9 @@ mod step;
 mod unit;
 
 pub use log::log_path;
-pub use observe::{folder as observation, keep as keep_observation, take as take_observation};
+pub use observe::{
+    folder as observation, keep as keep_observation, take as take_observation, wanted as wanted_observation,
+};
 pub use probe::run as run_script;
 pub use scope::of_node as scope_of_node;
 pub use scope::{StepScope, of_step as scope_of};

@@ -1,12 +1,13 @@
 //! Taking an observation: one command per node, all nodes at once, kept as files.
 
 use super::unit::collect;
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::lab::model::Lab;
 use crate::observe::capture::{self, Wanted};
 use crate::paths::Paths;
 use crate::ssh::Remote;
 use crate::state::write;
+use futures_util::future::try_join_all;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,37 +21,31 @@ pub fn folder(dir: &Path, name: &str) -> PathBuf {
 
 /// Captures links, routes and rules of these nodes under a name.
 pub async fn capture<R: Remote>(lab: &Lab, name: &str, remotes: &[(&str, Arc<R>)], dir: &Path) -> Result<()> {
-    let taken = std::sync::Mutex::new(Vec::new());
-    let mut all: Vec<super::Pending<Result<()>>> = Vec::new();
-    for (node, remote) in remotes {
-        let taken = &taken;
-        all.push(Box::pin(async move {
-            let text = take(&**remote, lab, node, false).await?;
-            taken.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((*node, text));
-            Ok(())
-        }));
-    }
-    while !all.is_empty() {
-        super::first(&mut all).await?;
-    }
-    drop(all);
+    let taken = remotes.iter().map(|(node, remote)| async move {
+        let text = take(&**remote, node, &wanted(lab, node)).await?;
+        Ok((*node, text))
+    });
+    let taken = try_join_all(taken).await?;
     let folder = folder(dir, name);
     Paths::make_private(&folder)?;
-    for (node, text) in taken.into_inner().context(|| "keep the observation".to_owned())? {
+    for (node, text) in taken {
         keep(&folder, node, &text)?;
     }
     Ok(())
 }
 
-/// What a node says of its network, and of the cluster where it has access to it. `connections` asks for those that the
-/// kernel tracks.
+/// What is captured of a node where nobody asks for more: its network, and the cluster where it has access to it.
+pub fn wanted(lab: &Lab, node: &str) -> Wanted {
+    let cluster = lab.exports.get(CLUSTER).filter(|e| e.node == node).map(|e| e.path.clone());
+    Wanted { cluster, connections: false }
+}
+
+/// What a node says of its network, and of what else is wanted.
 ///
 /// # Errors
 /// The node cannot be reached. A tool that is missing does not end the capture: each section records its own failure.
-pub async fn take<R: Remote>(remote: &R, lab: &Lab, node: &str, connections: bool) -> Result<String> {
-    let cluster = lab.exports.get(CLUSTER).filter(|e| e.node == node).map(|e| e.path.clone());
-    let command = capture::command(&Wanted { cluster, connections });
-    let (exit, out, err) = collect(remote, &command, b"").await?;
+pub async fn take<R: Remote>(remote: &R, node: &str, wanted: &Wanted) -> Result<String> {
+    let (exit, out, err) = collect(remote, &capture::command(wanted), b"").await?;
     if exit.ok() { Ok(out) } else { Err(Error::failed("observe", format!("{exit:?}: {}", err.trim())).on(node)) }
 }
 

@@ -81,12 +81,17 @@ impl Subnet {
         let (address, prefix) = text.split_once('/').ok_or("a subnet is written ADDRESS/PREFIX")?;
         let address: Ipv4Addr = address.parse().map_err(|_| format!("`{address}` is no IPv4 address"))?;
         let prefix: u8 = prefix.parse().ok().filter(|p| *p <= 32).ok_or("the prefix is a number from 0 to 32")?;
-        let subnet = Self { address, prefix };
-        let first = Ipv4Addr::from(u32::from(address) & subnet.mask());
-        if first != address {
-            return Err(format!("{address} is inside the subnet {first}/{prefix}; write the subnet itself"));
+        let subnet = Self::around(address, prefix);
+        if subnet.address != address {
+            return Err(format!("{address} is inside the subnet {subnet}; write the subnet itself"));
         }
         Ok(subnet)
+    }
+
+    /// The subnet that an address with this prefix, at most 32, is in.
+    pub fn around(address: Ipv4Addr, prefix: u8) -> Self {
+        let whole = Self { address, prefix };
+        Self { address: Ipv4Addr::from(u32::from(address) & whole.mask()), prefix }
     }
 
     fn mask(self) -> u32 {

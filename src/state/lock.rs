@@ -107,7 +107,8 @@ mod tests {
             let path = path.clone();
             std::thread::spawn(move || acquire(&path, "x").unwrap())
         };
-        // What `destroy` does at its end, while another waits.
+        // What `destroy` does at its end, while another waits. A thread that waits for a lock gives no sign of it; one
+        // that comes later only finds the file gone, so that the test holds either way.
         std::thread::sleep(Duration::from_millis(50));
         std::fs::remove_dir_all(dir.path().join("x")).unwrap();
         drop(held);

@@ -3,6 +3,7 @@
 use super::place::{Area, Layout, MARGIN, shown_pods};
 use super::topology::{JointKind, NodeView, Topology};
 use super::way::Stop;
+use crate::report::html::escape;
 
 /// Colours of both kinds of screen; what a page says around it wins nothing here.
 const STYLE: &str = "\
@@ -186,10 +187,6 @@ fn two_lines(out: &mut String, area: Area, first: &str, second: &str) {
 
 fn label(out: &mut String, class: &str, x: i32, y: i32, anchor: &str, text: &str) {
     *out += &format!("<text class=\"{class}\" x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\">{}</text>\n", escape(text));
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What a picture shows: nodes with their devices, bridge, tunnel and pods, and what joins the nodes.
 
+use crate::lab::model::Subnet;
 use crate::observe::observation::{Address, Observation};
 use crate::observe::{Cluster, in_network};
 use std::collections::BTreeSet;
@@ -88,9 +89,7 @@ fn segment(nodes: &[Observation]) -> Option<String> {
 }
 
 fn network(address: &Address) -> String {
-    let Ok(std::net::IpAddr::V4(ip)) = address.address.parse() else { return String::new() };
-    let mask = u32::MAX.checked_shl(32 - u32::from(address.prefix.min(32))).unwrap_or(0);
-    format!("{}/{}", std::net::Ipv4Addr::from(ip.to_bits() & mask), address.prefix)
+    address.address.parse().map_or_else(|_| String::new(), |ip| Subnet::around(ip, address.prefix.min(32)).to_string())
 }
 
 fn is_device(seen: &Observation, name: &str) -> bool {
