@@ -19,14 +19,18 @@ pub struct Paths {
 impl Paths {
     /// The folders that the environment names.
     pub fn from_env() -> Self {
-        Self::resolve(|name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute()))
+        Self::resolve(|name| std::env::var_os(name).map(PathBuf::from))
     }
 
     fn resolve(var: impl Fn(&str) -> Option<PathBuf>) -> Self {
-        let home = var("HOME").unwrap_or_else(|| PathBuf::from("/"));
+        // As the XDG specification wants it: a relative path there does not count.
+        let var_of_others = |name: &str| var(name).filter(|path| path.is_absolute());
+        let home = var_of_others("HOME").unwrap_or_else(|| PathBuf::from("/"));
         let uid = rustix::process::getuid().as_raw();
         let below = |own: &str, xdg: &str, fallback: PathBuf| {
-            var(own).or_else(|| var(xdg).map(|p| p.join("lab"))).unwrap_or(fallback)
+            // Our own is meant as it is said: to pass over it would be to work on the labs of another folder.
+            let own = var(own).filter(|path| !path.as_os_str().is_empty()).and_then(|p| std::path::absolute(p).ok());
+            own.or_else(|| var_of_others(xdg).map(|p| p.join("lab"))).unwrap_or(fallback)
         };
         Self {
             cache: below("LAB_CACHE_DIR", "XDG_CACHE_HOME", home.join(".cache/lab")),
@@ -72,6 +76,18 @@ mod tests {
         assert_eq!(paths.cache, Path::new("/c/lab"));
         assert_eq!(paths.state, Path::new("/s"));
         assert!(paths.run.starts_with("/tmp"));
+    }
+
+    #[test]
+    fn a_relative_folder_of_ours_is_below_this_one_and_never_passed_over() {
+        let paths = Paths::resolve(|name| match name {
+            "LAB_STATE_DIR" => Some("s".into()),
+            "XDG_CACHE_HOME" => Some("c".into()),
+            "HOME" => Some("/h".into()),
+            _ => None,
+        });
+        assert_eq!(paths.state, std::env::current_dir().unwrap().join("s"));
+        assert_eq!(paths.cache, Path::new("/h/.cache/lab"));
     }
 
     #[test]

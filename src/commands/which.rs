@@ -137,7 +137,8 @@ fn read(name: &str, text: &str, beside: Option<&Path>, mut given: Given, paths: 
     let own = beside.map(|dir| dir.join("templates"));
     let library = |path: &str| {
         let file = own.as_ref().filter(|_| !path.starts_with("images/")).map(|dir| dir.join(path));
-        let found = file.filter(|p| p.is_file()).and_then(|p| Some((shown(&p), std::fs::read_to_string(p).ok()?)));
+        let inside = |p: &PathBuf| p.is_file() && beside.is_some_and(|dir| is_within(p, dir));
+        let found = file.filter(inside).and_then(|p| Some((shown(&p), std::fs::read_to_string(p).ok()?)));
         found.or_else(|| embedded::template(path))
     };
     given.beside.templates = embedded::template_paths();
@@ -148,6 +149,12 @@ fn read(name: &str, text: &str, beside: Option<&Path>, mut given: Given, paths: 
     let old = name_in(text).and_then(|lab| LabRecord::load(paths, &lab).ok().flatten());
     given.beside.remembered = old.map(|r| r.lab.given).unwrap_or_default();
     resolve_with(&Sources { name, text, library: &library, set: &given.set }, &given.beside)
+}
+
+/// Whether a file lies in a folder, wherever links on the way to it lead: a lab file of somebody else must not bring the
+/// user's own files to its nodes.
+fn is_within(file: &Path, dir: &Path) -> bool {
+    matches!((file.canonicalize(), dir.canonicalize()), (Ok(file), Ok(dir)) if file.starts_with(&dir))
 }
 
 /// A path as one would type it from here.

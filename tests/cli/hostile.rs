@@ -57,6 +57,45 @@ fn names_and_paths_that_lead_elsewhere() {
 }
 
 #[test]
+fn links_beside_a_lab_file_do_not_bring_the_users_own_files_to_its_nodes() {
+    let home = Home::new();
+    let (lesson, mine) = (home.path().join("lesson"), home.path().join("mine"));
+    std::fs::create_dir_all(lesson.join("templates")).unwrap();
+    std::fs::create_dir(&mine).unwrap();
+    std::fs::write(mine.join("key"), "hush").unwrap();
+    std::fs::write(lesson.join("shared"), "for all").unwrap();
+    std::os::unix::fs::symlink(mine.join("key"), lesson.join("templates/key")).unwrap();
+    std::os::unix::fs::symlink(&mine, lesson.join("templates/folder")).unwrap();
+    std::os::unix::fs::symlink("../shared", lesson.join("templates/inside")).unwrap();
+    let validate = |from: &str| {
+        let steps = format!("steps:\n  - {{name: a, upload: {{to: /a, from: {from}}}}}\n");
+        std::fs::write(lesson.join("lab.yaml"), format!("{HEAD}{NODE}{steps}")).unwrap();
+        run(home.lab(&["validate", "lesson/lab.yaml"]))
+    };
+    for from in ["key", "folder/key"] {
+        let (_, err, code) = validate(from);
+        assert!(code == Some(2) && err.contains("no file"), "{from}: {err}");
+    }
+    assert_eq!(validate("inside").2, Some(0), "a link to a file of the lesson");
+    std::fs::rename(lesson.join("templates"), lesson.join("other")).unwrap();
+    std::os::unix::fs::symlink(&mine, lesson.join("templates")).unwrap();
+    assert_eq!(validate("key").2, Some(2));
+}
+
+#[test]
+fn a_lab_that_is_named_by_a_path_is_none() {
+    let home = Home::new();
+    home.file("lab.yaml", &format!("{HEAD}{NODE}steps: []\n"));
+    assert_eq!(run(home.lab(&["up", "--driver", "fake"])).2, Some(0));
+    std::fs::rename(home.state().join("x"), home.path().join("elsewhere")).unwrap();
+    for verb in ["status", "halt", "ssh-config", "destroy"] {
+        let (out, err, code) = run(home.lab(&[verb, "../elsewhere"]));
+        assert_eq!(code, Some(2), "{verb}: {out}{err}");
+    }
+    assert!(home.path().join("elsewhere/lab.json").exists());
+}
+
+#[test]
 fn what_a_value_says_is_never_a_shells_to_read_but_where_the_lab_file_puts_it() {
     let home = Home::new();
     let steps = "values: {word: {type: string, default: \"'; touch $HOME/pwned; echo '\"}}\nsteps:\n  - {name: a, upload: {to: \"/tmp/$(touch pwned)/it's\", content: \"$(touch pwned)\"}}\n  - {name: b, template: {to: '/b', content: \"{{ word }}\"}}\n  - {name: c, run: \"printf %s {{ word | sh }} > $HOME/c\"}\n";
