@@ -135,7 +135,8 @@ mod tests {
         let login = crate::ssh::KeyPair::generate("x").unwrap();
         let image = BaseImage { key: String::new(), dir: "/".into() };
         let (offline, file, host_keys, forwards) = (false, None, BTreeMap::new(), BTreeMap::new());
-        LabRecord { lab: lab(None), driver: driver.into(), offline, image, file, login, host_keys, forwards }
+        let content = String::new();
+        LabRecord { lab: lab(None), driver: driver.into(), offline, image, content, file, login, host_keys, forwards }
     }
 
     #[test]

@@ -73,6 +73,11 @@ async fn one(name: String, force: bool, keep_notes: bool, paths: &Paths, reporte
     Ok(format!("{name}: destroyed ({nodes}), in {}\n{removed}{freed}", crate::ui::duration(millis)))
 }
 
+/// Ends and removes what a lab has outside its own folder, which is gone.
+pub async fn rest(name: &str, paths: &Paths, reporter: &Reporter) -> Result<()> {
+    Remains::of(name, paths, reporter).remove(paths).await.map(drop)
+}
+
 /// What there is of a lab.
 struct Remains {
     name: String,

@@ -32,8 +32,8 @@ pub async fn doctor(args: cli::Doctor, paths: &Paths) -> Result<Outcome> {
             !mended
         });
     }
-    for left in leftovers::find(paths) {
-        if args.fix && left.remove() {
+    for left in leftovers::find(paths).await {
+        if args.fix && left.remove(paths).await {
             report.mended.push(left.says().to_owned());
         } else {
             report.findings.push(finding(&left));

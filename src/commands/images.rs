@@ -114,8 +114,16 @@ pub fn unpack(image: &BaseImage, reporter: &Reporter) -> Result<()> {
 }
 
 /// Proves the image that a lab's disks stand on: another one in its place, though good, would not fit them.
-pub fn prove(image: &BaseImage) -> Result<()> {
-    known(image)?.prove().map_err(|e| e.hint("`lab destroy` the labs on it, then `lab image build` makes it anew"))
+/// Returns the digest of its content.
+pub fn prove(image: &BaseImage) -> Result<String> {
+    let image = known(image)?;
+    image.prove().map_err(|e| e.hint("`lab destroy` the labs on it, then `lab image build` makes it anew"))?;
+    Ok(image.manifest.content())
+}
+
+/// The digest of an image's content, as its manifest has it; None when it is not in the cache.
+pub fn content(image: &BaseImage) -> Option<String> {
+    known(image).ok().map(|image| image.manifest.content())
 }
 
 fn known(image: &BaseImage) -> Result<Image> {

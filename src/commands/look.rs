@@ -1,7 +1,7 @@
 //! `lab status`, `lab list`.
 
-use super::drivers::open;
-use super::which;
+use super::drivers::{AnyDriver, open};
+use super::{silence, which};
 use crate::cli;
 use crate::driver::{Driver, NodeState};
 use crate::embedded;
@@ -16,26 +16,50 @@ use crate::ui::table;
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
+/// A node as it is.
+struct Seen<'a> {
+    node: &'a Node,
+    state: &'static str,
+    ssh: Option<String>,
+    trouble: Option<String>,
+}
+
+/// The lab's nodes, by what the host says of each and by whether it answers.
+async fn seen<'a>(record: &'a LabRecord, driver: &AnyDriver, paths: &Paths) -> Result<Vec<Seen<'a>>> {
+    let (mut all, mut running) = (Vec::new(), BTreeMap::new());
+    for node in &record.lab.nodes {
+        let place = place(paths, &record.lab.name, &node.name);
+        let trouble = driver.trouble(&place).await;
+        let (state, ssh) = match driver.inspect(&place).await? {
+            NodeState::Absent => ("not created", None),
+            NodeState::Stopped => ("stopped", None),
+            NodeState::Running(endpoint) => {
+                running.insert(node.name.clone(), endpoint.clone());
+                ("running", Some(endpoint.ssh.to_string()))
+            }
+        };
+        all.push(Seen { node, state, ssh, trouble });
+    }
+    let silent = silence::among(record, driver, &running, paths).await;
+    for seen in &mut all {
+        if let Some(why) = silent.get(&seen.node.name) {
+            seen.state = "no answer";
+            let why = format!("it runs, but does not answer; it boots, hangs, or is far too busy: {why}");
+            seen.trouble = Some(seen.trouble.take().map_or(why.clone(), |trouble| format!("{trouble}; {why}")));
+        }
+    }
+    Ok(all)
+}
+
 /// `lab status`: read from the host, not from memory.
 pub async fn status(args: cli::Facts, paths: &Paths) -> Result<String> {
     let record = which::record(args.which.lab.as_deref(), paths)?;
     let lab = &record.lab;
     let driver = open(&record.driver, &record.image, paths).await?;
-    let mut nodes = Vec::new();
-    let mut troubles: BTreeMap<&str, String> = BTreeMap::new();
-    for node in &lab.nodes {
-        let place = place(paths, &lab.name, &node.name);
-        troubles.extend(driver.trouble(&place).await.map(|trouble| (node.name.as_str(), trouble)));
-        let (state, ssh) = match driver.inspect(&place).await? {
-            NodeState::Absent => ("not created", None),
-            NodeState::Stopped => ("stopped", None),
-            NodeState::Running(endpoint) => ("running", Some(endpoint.ssh.to_string())),
-        };
-        nodes.push((node, state, ssh));
-    }
+    let nodes = seen(&record, &driver, paths).await?;
     let steps = steps(&record, paths);
     if args.json {
-        let node = |(node, state, ssh): &(&Node, &str, Option<String>)| json!({"name": node.name, "state": state, "address": node.address(), "ssh": ssh, "trouble": troubles.get(node.name.as_str())});
+        let node = |n: &Seen| json!({"name": n.node.name, "state": n.state, "address": n.node.address(), "ssh": n.ssh, "trouble": n.trouble});
         let nodes: Vec<Json> = nodes.iter().map(node).collect();
         let [done, failed, begun] = &steps;
         let facts = json!({
@@ -44,16 +68,18 @@ pub async fn status(args: cli::Facts, paths: &Paths) -> Result<String> {
         });
         return Ok(super::json("status", facts));
     }
-    let row = |(node, state, ssh): &(&Node, &str, Option<String>)| {
-        let address = node.address().map_or("-".into(), |a| a.to_string());
-        vec![node.name.clone(), (*state).to_owned(), address, ssh.clone().unwrap_or("-".into())]
+    let row = |n: &Seen| {
+        let address = n.node.address().map_or("-".into(), |a| a.to_string());
+        vec![n.node.name.clone(), n.state.to_owned(), address, n.ssh.clone().unwrap_or("-".into())]
     };
     let rows: Vec<Vec<String>> = nodes.iter().map(row).collect();
     let mut out = format!("{}: {}\n", lab.name, lab.title);
     out += &format!("driver {}: {}\n\n", record.driver, driver.facts().description);
     out += &table(&["NODE", "STATE", "ADDRESS", "SSH"], &rows);
-    out.extend(troubles.iter().map(|(node, trouble)| format!("{node}: {trouble}\n")));
-    if rows.iter().any(|row| row[1] == "running") && switch_is_missing(&record, paths) {
+    for Seen { node, trouble, .. } in &nodes {
+        out.extend(trouble.iter().map(|trouble| format!("{}: {trouble}\n", node.name)));
+    }
+    if nodes.iter().any(|n| n.ssh.is_some()) && switch_is_missing(&record, paths) {
         out += &format!("\nthe network switch does not run; `lab up {}` starts it again\n", record.lab.name);
     }
     let [done, failed, begun] = &steps;

@@ -1,5 +1,6 @@
 //! One verb per file: wires rooms together, decides nothing.
 
+mod base;
 mod chapter;
 mod check;
 mod choose;
@@ -33,6 +34,7 @@ mod rendering;
 mod report;
 mod schema;
 mod signals;
+mod silence;
 mod ssh;
 mod ssh_config;
 mod summary;
@@ -98,7 +100,9 @@ async fn verb(verb: Verb, view: View, lab: Option<&str>, paths: &Paths, reporter
         Verb::Doctor(args) => doctor::doctor(args, paths).await,
         Verb::Halt(args) => halt::halt(args, paths, reporter).await.map(Outcome::from),
         Verb::Reload(args) => {
-            let offline = which::record(args.lab.as_deref(), paths)?.offline;
+            let record = which::record(args.lab.as_deref(), paths)?;
+            base::check_can_start(&record)?;
+            let offline = record.offline;
             let which = crate::cli::Which { lab: args.lab.clone() };
             reporter.note(halt::halt(args, paths, reporter).await?.trim_end());
             let args = crate::cli::Up { which, offline, ..Default::default() };

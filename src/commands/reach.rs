@@ -57,18 +57,25 @@ impl Running {
 
     /// Logs in.
     pub async fn login(&self) -> Result<AnyRemote> {
-        let node = &self.place.node;
-        let slowness = self.driver.facts().slowness;
-        let limit = Duration::from_secs(LOGIN * slowness);
-        if let AnyDriver::Fake(_) = &self.driver {
-            let nodes = self.place.dir.parent().unwrap_or(&self.place.dir).to_owned();
-            let reach = FakeReach { nodes };
-            let never = std::future::pending();
-            return reach.reach(node, self.endpoint.clone(), limit, never).await.map(AnyRemote::Fake);
-        }
-        let target = SshReach { record: &self.record, slowness }.target(node, self.endpoint.clone())?;
-        Session::wait_for(target, limit, self.driver.watch(&self.place)).await.map(AnyRemote::Ssh)
+        let limit = Duration::from_secs(LOGIN * self.driver.facts().slowness);
+        login(&self.record, &self.driver, &self.place, self.endpoint.clone(), limit).await
     }
+}
+
+/// Logs into a node that runs, within a time.
+pub async fn login(
+    record: &LabRecord,
+    driver: &AnyDriver,
+    place: &Place,
+    endpoint: Endpoint,
+    limit: Duration,
+) -> Result<AnyRemote> {
+    if let AnyDriver::Fake(_) = driver {
+        let reach = FakeReach { nodes: place.dir.parent().unwrap_or(&place.dir).to_owned() };
+        return reach.reach(&place.node, endpoint, limit, std::future::pending()).await.map(AnyRemote::Fake);
+    }
+    let reach = SshReach { record, slowness: driver.facts().slowness };
+    reach.reach(&place.node, endpoint, limit, driver.watch(place)).await.map(AnyRemote::Ssh)
 }
 
 impl AnyRemote {
@@ -110,6 +117,13 @@ impl Remote for AnyRemote {
         match self {
             Self::Ssh(session) => session.exec(command, stdin, sink).await,
             Self::Fake(remote) => remote.exec(command, stdin, sink).await,
+        }
+    }
+
+    async fn alive(&self) {
+        match self {
+            Self::Ssh(session) => session.alive().await,
+            Self::Fake(remote) => remote.alive().await,
         }
     }
 }

@@ -32,6 +32,7 @@ pub async fn render(args: cli::Render, paths: &Paths) -> Result<String> {
         facts: &facts,
         records: &[],
         running: &nothing,
+        silent: &nothing,
         absent: &nothing,
         births: &births,
         lost_outputs: &nothing,

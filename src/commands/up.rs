@@ -1,13 +1,14 @@
 //! `lab up` and `lab plan`.
 
-use super::choose::{self, Wanted, problems, together, wanted};
+use super::base::{self, Base};
+use super::choose::{self, problems, together, wanted};
 use super::drivers::{AnyDriver, SshReach};
 use super::signals::Stop;
 use super::timing::Timing;
-use super::{chapter, exports, host, images, keep, proof, which};
+use super::{chapter, exports, host, images, keep, proof, silence, which};
 use crate::cli;
 use crate::driver::fake::{Fake, FakeReach};
-use crate::driver::{BaseImage, Driver, NodeSpec, NodeState};
+use crate::driver::{Driver, NodeSpec, NodeState};
 use crate::error::{Context as _, Error, Result};
 use crate::event::{Event, Reporter};
 use crate::executor::{Context, Reach, execute};
@@ -20,7 +21,7 @@ use crate::ssh::KeyPair;
 use crate::state::journal::{Journal, What, now};
 use crate::state::ledger::{self, Thing};
 use crate::state::record::{LabRecord, place};
-use crate::state::{birth, lock, outputs};
+use crate::state::{birth, lock, outputs, owner};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::time::Instant;
@@ -59,17 +60,21 @@ async fn bring_up(args: cli::Up, paths: &Paths, reporter: &Reporter, stop: &Stop
         }
         problems?;
     }
-    let image = image(&lab, &wanted, old.as_ref(), args.offline, paths, reporter).await?;
-    let (driver, line) = choose::driver(&wanted, &lab.nodes, &image, paths).await?;
+    let base = base::of(&lab, &wanted, old.as_ref(), args.offline, paths, reporter).await?;
+    let (driver, line) = choose::driver(&wanted, &lab.nodes, &base.image, paths).await?;
     reporter.note(line);
+    let base = match &old {
+        Some(old) => base::settle(old, base, &driver, paths).await?,
+        None => base,
+    };
     if driver.facts().name == "container" {
-        let (image, reporter) = (image.clone(), reporter.clone());
+        let (image, reporter) = (base.image.clone(), reporter.clone());
         let unpacked = tokio::task::spawn_blocking(move || images::unpack(&image, &reporter));
         unpacked.await.context(|| "unpack the image".to_owned())??;
     }
     let fresh = missing(&driver, &lab, paths).await?;
     together(driver.preflight(&fresh).await)?;
-    let mut record = record(old, lab, &driver.facts().name, args.offline, image, found.file)?;
+    let mut record = record(old, lab, &driver.facts().name, args.offline, base, found.file)?;
     exports::reserve(&mut record, paths)?;
     record.save(paths)?;
     let end = chapter.and_then(|n| record.lab.chapters.get(n)).map(|c| c.end);
@@ -106,12 +111,12 @@ pub async fn show_plan(args: cli::Up, as_json: bool, paths: &Paths) -> Result<St
     let wanted = wanted(args.driver, &lab, old.as_ref())?;
     let Some(old) = old else {
         // Nothing exists, so everything would run whatever the driver: its facts only tell what has changed.
-        let tasks = make_plan(&lab, &AnyDriver::Fake(Fake::new()), &[], paths).await?;
+        let tasks = make_plan(&lab, None, &AnyDriver::Fake(Fake::new()), &[], paths).await?;
         return shown(&lab, tasks, &args, as_json);
     };
     let (driver, _) = choose::driver(&wanted, &lab.nodes, &old.image, paths).await?;
     let records = Journal::look(&paths.lab(&lab.name).join("journal"));
-    shown(&lab, make_plan(&lab, &driver, &records, paths).await?, &args, as_json)
+    shown(&lab, make_plan(&lab, Some(&old), &driver, &records, paths).await?, &args, as_json)
 }
 
 fn shown(lab: &Lab, tasks: Vec<Task>, args: &cli::Up, as_json: bool) -> Result<String> {
@@ -135,30 +140,6 @@ fn check_unchanged(lab: &Lab, old: Option<&LabRecord>) -> Result<()> {
     Err(Error::input(format!("use the lab {}", lab.name), why).hint(format!("`lab destroy {}` first", lab.name)))
 }
 
-async fn image(
-    lab: &Lab,
-    wanted: &Wanted,
-    old: Option<&LabRecord>,
-    offline: bool,
-    paths: &Paths,
-    reporter: &Reporter,
-) -> Result<BaseImage> {
-    if *wanted == Wanted::This("fake".into()) {
-        return Ok(BaseImage { key: String::new(), dir: paths.cache.clone() });
-    }
-    // A lab keeps the image its disks stand on, also when the recipe has changed since.
-    if let Some(old) = old.filter(|o| o.image.dir.exists()) {
-        let image = old.image.clone();
-        let proved = tokio::task::spawn_blocking(move || images::prove(&image));
-        proved.await.context(|| "prove the image".to_owned())??;
-        return Ok(old.image.clone());
-    }
-    let (name, paths, reporter) = (lab.image.clone(), paths.clone(), reporter.clone());
-    let built = tokio::task::spawn_blocking(move || images::ensure_image(&name, &paths, offline, &reporter));
-    let image = built.await.context(|| "build the image".to_owned())??;
-    Ok(BaseImage { key: image.manifest.key, dir: image.dir })
-}
-
 /// The nodes that are still to be made: only for them must the host have room.
 async fn missing(driver: &AnyDriver, lab: &Lab, paths: &Paths) -> Result<Vec<crate::lab::model::Node>> {
     let mut nodes = Vec::new();
@@ -175,11 +156,12 @@ fn record(
     lab: Lab,
     driver: &str,
     offline: bool,
-    image: BaseImage,
+    base: Base,
     file: Option<std::path::PathBuf>,
 ) -> Result<LabRecord> {
+    let Base { image, content } = base;
     if let Some(old) = old {
-        return Ok(LabRecord { lab, offline, file, ..old });
+        return Ok(LabRecord { lab, offline, image, content, file, ..old });
     }
     let mut host_keys = BTreeMap::new();
     for node in &lab.nodes {
@@ -187,32 +169,37 @@ fn record(
     }
     let login = KeyPair::generate(&format!("lab-{}", lab.name))?;
     let forwards = BTreeMap::new();
-    Ok(LabRecord { lab, driver: driver.to_owned(), offline, image, file, login, host_keys, forwards })
+    Ok(LabRecord { lab, driver: driver.to_owned(), offline, image, content, file, login, host_keys, forwards })
 }
 
 async fn make_plan(
     lab: &Lab,
+    record: Option<&LabRecord>,
     driver: &AnyDriver,
     records: &[crate::state::journal::Record],
     paths: &Paths,
 ) -> Result<Vec<Task>> {
-    let (mut running, mut absent, mut births) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+    let (mut running, mut absent, mut births) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
     for node in &lab.nodes {
         let place = place(paths, &lab.name, &node.name);
         births.insert(node.name.clone(), birth::read(&place.dir));
         match driver.inspect(&place).await? {
-            NodeState::Running(_) => running.insert(node.name.clone()),
-            NodeState::Absent => absent.insert(node.name.clone()),
-            NodeState::Stopped => false,
-        };
+            NodeState::Running(endpoint) => drop(running.insert(node.name.clone(), endpoint)),
+            NodeState::Absent => drop(absent.insert(node.name.clone())),
+            NodeState::Stopped => {}
+        }
     }
+    let silent = match record {
+        Some(record) => silence::among(record, driver, &running, paths).await.into_keys().collect(),
+        None => BTreeSet::new(),
+    };
+    let running: BTreeSet<String> = running.into_keys().filter(|node| !silent.contains(node)).collect();
     let dir = paths.lab(&lab.name);
     let done = records.iter().filter(|r| r.what == What::Done).map(|r| r.task.clone());
     let lost_outputs: BTreeSet<String> = done.filter(|task| outputs::load(&dir, task).is_none()).collect();
     let (facts, now) = (driver.facts(), now());
-    let known =
-        Known { facts, records, running: &running, absent: &absent, births: &births, lost_outputs: &lost_outputs, now };
-    Ok(plan(lab, &known))
+    let (running, silent, absent, births, lost_outputs) = (&running, &silent, &absent, &births, &lost_outputs);
+    Ok(plan(lab, &Known { facts, records, running, silent, absent, births, lost_outputs, now }))
 }
 
 /// Runs what is meant of the plan.
@@ -228,10 +215,10 @@ async fn run(
     let lab = &record.lab;
     let dir = paths.lab(&lab.name);
     let journal = Journal::open(&dir.join("journal"))?;
-    let tasks = select(lab, make_plan(lab, driver, journal.records(), paths).await?, wish)?;
+    let tasks = select(lab, make_plan(lab, Some(record), driver, journal.records(), paths).await?, wish)?;
     let run_dir = paths.lab_run(&lab.name);
     note(record, paths)?;
-    Paths::make_private(&run_dir)?;
+    owner::make(paths, &lab.name)?;
     let segments = segments(lab);
     if record.driver == "qemu" && !segments.is_empty() {
         // Also for a lab that has nothing to do: a switch that died comes back, and the nodes connect again.

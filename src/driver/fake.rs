@@ -113,6 +113,7 @@ impl Driver for Fake {
 
     async fn stop(&self, place: &Place, _how: Stop) -> Result<()> {
         end(place).await?;
+        let _ = std::fs::remove_file(place.dir.join("silent"));
         match std::fs::remove_file(up_mark(place)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e).context(|| "stop the node".to_owned()),
             _ => Ok(()),
@@ -161,12 +162,19 @@ impl Reach for FakeReach {
         &self,
         node: &str,
         _endpoint: Endpoint,
-        _limit: Duration,
+        limit: Duration,
         _died: impl Future<Output = Error> + Send,
     ) -> Result<FakeRemote> {
-        Ok(FakeRemote { dir: self.nodes.join(node) })
+        let remote = FakeRemote { dir: self.nodes.join(node) };
+        match tokio::time::timeout(limit, remote.alive()).await {
+            Ok(()) => Ok(remote),
+            Err(_) => Err(Error::failed("reach the node", format!("no answer within {} s", limit.as_secs())).on(node)),
+        }
     }
 }
+
+/// How often it is looked whether a node still hangs.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Runs commands in the node's folder.
 pub struct FakeRemote {
@@ -247,6 +255,13 @@ impl Remote for FakeRemote {
         tokio::join!(write, read);
         let status = child.wait().await.context(what)?;
         Ok(status.code().and_then(|c| u32::try_from(c).ok()).map_or(Exit::Unknown, Exit::Code))
+    }
+
+    async fn alive(&self) {
+        // A node with this file hangs.
+        while self.dir.join("silent").exists() {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod log;
 mod observe;
 mod probe;
 mod scope;
+mod silence;
 mod step;
 mod unit;
 
@@ -17,6 +18,7 @@ pub use scope::of_node as scope_of_node;
 pub use scope::{StepScope, of_step as scope_of};
 pub use unit::collect;
 
+use self::silence::Patience;
 use crate::driver::{Driver, Endpoint, Forward, NodeSpec};
 use crate::error::{Error, Kind, Result};
 use crate::event::{Event, Reporter};
@@ -245,6 +247,40 @@ async fn troubles<D: Driver, C: Reach>(ctx: &Context<'_, D, C>, nodes: &[String]
     all
 }
 
+/// Does this work while its nodes are well; and whether it is known how it ended, which nobody does when a node hangs.
+async fn beside_nodes<D: Driver, C: Reach, T>(
+    ctx: &Context<'_, D, C>,
+    nodes: &[String],
+    remotes: &[(&str, Arc<C::Remote>)],
+    work: impl Future<Output = Result<T>>,
+) -> (Result<T>, bool) {
+    let died = || async {
+        let mut watches: Vec<Pending<Error>> = Vec::new();
+        for spec in nodes.iter().filter_map(|n| ctx.specs.get(n)) {
+            watches.push(Box::pin(ctx.driver.watch(&spec.place)));
+        }
+        first(&mut watches).await
+    };
+    let patience = Patience::with(ctx.driver.facts().slowness);
+    let mut watches: Vec<Pending<Error>> = Vec::new();
+    for (node, remote) in remotes {
+        watches.push(Box::pin(silence::watch(&**remote, node, &ctx.lab.name, patience, ctx.reporter)));
+    }
+    let (result, is_known) = tokio::select! {
+        result = work => (result, true),
+        error = died() => (Err(error), true),
+        error = first(&mut watches) => (Err(error), false),
+    };
+    match result {
+        // A connection breaks a moment before its node is gone, and is not the cause.
+        Err(error) => match tokio::time::timeout(LAST_WORDS, died()).await {
+            Ok(death) => (Err(death), true),
+            Err(_) => (Err(error), is_known),
+        },
+        done => (done, is_known),
+    }
+}
+
 async fn steps<D: Driver, C: Reach>(
     ctx: &Context<'_, D, C>,
     task: &Task,
@@ -287,27 +323,15 @@ async fn steps<D: Driver, C: Reach>(
         }
         Ok(skipped)
     };
-    let died = || async {
-        let mut watches: Vec<Pending<Error>> = Vec::new();
-        for spec in nodes.iter().filter_map(|n| ctx.specs.get(n)) {
-            watches.push(Box::pin(ctx.driver.watch(&spec.place)));
-        }
-        first(&mut watches).await
-    };
     let before = troubles(ctx, nodes).await;
-    let result = tokio::select! {
-        result = work => result,
-        error = died() => Err(error),
-    };
-    let result = match result {
-        // A connection breaks a moment before its node is gone, and is not the cause.
-        Err(error) => Err(tokio::time::timeout(LAST_WORDS, died()).await.unwrap_or(error)),
-        done => done,
-    };
+    let (result, is_known) = beside_nodes(ctx, nodes, &remotes, work).await;
     for trouble in troubles(ctx, nodes).await.into_iter().filter(|t| !before.contains(t)) {
         ctx.reporter.note(trouble);
     }
-    ctx.record(&task.id, &task.key, if result.is_ok() { What::Done } else { What::Failed })?;
+    // What became of a step whose node hangs nobody knows: the next run looks whether it goes on there.
+    if is_known {
+        ctx.record(&task.id, &task.key, if result.is_ok() { What::Done } else { What::Failed })?;
+    }
     if result.is_ok() && !step.outputs.is_empty() {
         for (node, remote) in &remotes {
             // Only now: a `lab` that is killed before finds them again. A node that dies here takes them along.

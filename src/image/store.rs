@@ -29,6 +29,17 @@ pub struct Image {
     pub manifest: Manifest,
 }
 
+impl Manifest {
+    /// A digest of the files' content: two builds of one key may differ in it, since packages move.
+    pub fn content(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for file in &self.files {
+            hasher.update(format!("{} {} {}\n", file.name, file.size, file.sha256).as_bytes());
+        }
+        hasher.finalize().to_hex()[..32].to_owned()
+    }
+}
+
 const MANIFEST: &str = "manifest.json";
 const TREE: &str = "tree";
 
@@ -198,6 +209,23 @@ mod tests {
                 return;
             }
         }
+    }
+
+    #[test]
+    fn two_builds_of_one_key_with_other_bytes_have_other_contents() {
+        let images = tempfile::tempdir().unwrap();
+        let built = |disk: &str| {
+            let built = tempfile::tempdir_in(images.path()).unwrap();
+            for name in ["disk.qcow2", "initrd.img", "root.tar", "vmlinuz"] {
+                std::fs::write(built.path().join(name), if name == "disk.qcow2" { disk } else { name }).unwrap();
+            }
+            let manifest =
+                Manifest { name: "x".into(), key: "k".into(), bundle: None, packages: Vec::new(), files: Vec::new() };
+            seal(built, images.path(), manifest).unwrap().manifest
+        };
+        let (first, second, again) = (built("a"), built("b"), built("a"));
+        assert!(first.key == second.key && first.content() != second.content());
+        assert_eq!(first.content(), again.content());
     }
 
     #[test]

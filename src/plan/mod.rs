@@ -57,8 +57,10 @@ pub enum Verdict {
 pub struct Known<'a> {
     pub facts: &'a Facts,
     pub records: &'a [Record],
-    /// The nodes whose process runs.
+    /// The nodes that run and answer.
     pub running: &'a BTreeSet<String>,
+    /// The nodes that run and do not answer.
+    pub silent: &'a BTreeSet<String>,
     /// The nodes that have no disk, so that nothing was ever done on them.
     pub absent: &'a BTreeSet<String>,
     /// Which disk each node has: see [`crate::state::birth`].
@@ -150,6 +152,8 @@ fn boot(node: &str, known: &Known) -> Task {
         Verdict::Done
     } else if known.absent.contains(node) {
         Verdict::Run { why: "it does not exist".into() }
+    } else if known.silent.contains(node) {
+        Verdict::Run { why: "it runs, but does not answer".into() }
     } else {
         Verdict::Run { why: "it is stopped".into() }
     };

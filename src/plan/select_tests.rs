@@ -37,6 +37,7 @@ fn selected(wish: Selection) -> Result<Vec<Task>> {
         facts: &facts,
         records: &[],
         running: &running,
+        silent: &absent,
         absent: &absent,
         births: &births,
         lost_outputs: &absent,

@@ -142,6 +142,7 @@ steps:
             facts: facts.facts(),
             records: &[born],
             running: &running,
+            silent: &BTreeSet::new(),
             absent: &absent,
             births: &BTreeMap::new(),
             lost_outputs: &BTreeSet::new(),

@@ -36,6 +36,7 @@ fn facts() -> Facts {
 struct World {
     records: Vec<Record>,
     running: BTreeSet<String>,
+    silent: BTreeSet<String>,
     absent: BTreeSet<String>,
     births: BTreeMap<String, String>,
     lost_outputs: BTreeSet<String>,
@@ -48,6 +49,7 @@ impl World {
         Self {
             records: Vec::new(),
             running: BTreeSet::new(),
+            silent: BTreeSet::new(),
             absent: nodes,
             births: BTreeMap::new(),
             lost_outputs: BTreeSet::new(),
@@ -64,6 +66,7 @@ impl World {
             facts,
             records: &self.records,
             running: &self.running,
+            silent: &self.silent,
             absent: &self.absent,
             births: &self.births,
             lost_outputs: &self.lost_outputs,
@@ -177,6 +180,22 @@ fn a_node_that_starts_again_is_looked_at_and_nothing_is_done_again() {
     world.running.insert("n2".into());
     world.records.push(Record { time: 1, task: "ready@n2".into(), key, what: What::Failed });
     assert_eq!(running(&world.plan(&text)), ["ready@n2"], "a look that failed is no reason to do things again");
+}
+
+#[test]
+fn a_node_that_runs_and_does_not_answer_is_waited_for_and_looked_at_again() {
+    let text = LAB.replace(
+        "  - {name: late",
+        "  - {name: ready, on: n2, check: {description: ready, run: 'true'}}\n  - {name: late",
+    );
+    let mut world = World::new();
+    let tasks = world.plan(&text);
+    world.finish(&tasks);
+    world.running.remove("n2");
+    world.silent.insert("n2".into());
+    let tasks = world.plan(&text);
+    assert_eq!(running(&tasks), ["boot n2", "ready@n2"]);
+    assert_eq!(tasks[1].verdict, Verdict::Run { why: "it runs, but does not answer".into() });
 }
 
 #[test]

@@ -49,6 +49,10 @@ pub trait Remote: Send + Sync {
     /// # Errors
     /// The node cannot be reached. A command that fails is an [`Exit`], not an error.
     fn exec(&self, command: &str, stdin: &[u8], sink: Sink<'_>) -> impl Future<Output = Result<Exit>> + Send;
+
+    /// Asks the node for a sign of life and ends when there is one: an answer, or the output of a command. Ends too when
+    /// the session broke, which its commands notice by themselves. A node that hangs lets it wait for ever.
+    fn alive(&self) -> impl Future<Output = ()> + Send;
 }
 
 #[cfg(test)]

@@ -86,6 +86,8 @@ impl server::Handler for Scripted {
                 self.end(channel, session)
             }
             b"vanish" => self.end(channel, session),
+            // The node hangs: its connections stay, and nobody answers any more.
+            b"freeze" => std::future::pending().await,
             b"hang up" => {
                 self.ended(channel);
                 Err(russh::Error::Disconnect)

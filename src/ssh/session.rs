@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 /// Between two logins that came to nothing.
 const RETRY: Duration = Duration::from_millis(250);
@@ -41,6 +41,8 @@ pub struct Target {
 pub struct Session {
     target: Target,
     handle: Mutex<Arc<Handle<Pinned>>>,
+    /// Told of all that comes from the node.
+    heard: Notify,
 }
 
 /// Why a connection did not come about.
@@ -95,7 +97,7 @@ impl Session {
             error = died => return Err(error),
         };
         match handle {
-            Ok(handle) => Ok(Self { handle: Mutex::new(Arc::new(handle?)), target }),
+            Ok(handle) => Ok(Self { handle: Mutex::new(Arc::new(handle?)), heard: Notify::new(), target }),
             Err(_) => {
                 let why = format!("no SSH login within {} s; the last try: {last}", limit.as_secs());
                 Err(Error::failed("reach the node", why).on(&target.node))
@@ -230,6 +232,7 @@ impl Remote for Session {
         let read = async {
             let mut exit = Exit::Unknown;
             while let Some(message) = reader.wait().await {
+                self.heard.notify_waiters();
                 match message {
                     ChannelMsg::Data { data } => sink(Stream::Out, &data),
                     ChannelMsg::ExtendedData { data, ext: 1 } => sink(Stream::Err, &data),
@@ -245,6 +248,19 @@ impl Remote for Session {
         tokio::select! {
             exit = read => exit,
             never = write => never,
+        }
+    }
+
+    async fn alive(&self) {
+        // Much output on its way may keep the answer back.
+        let heard = self.heard.notified();
+        let asked = async {
+            let handle = self.handle.lock().await.clone();
+            let _ = handle.send_ping().await;
+        };
+        tokio::select! {
+            () = heard => {}
+            () = asked => {}
         }
     }
 }

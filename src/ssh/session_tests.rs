@@ -120,3 +120,33 @@ async fn a_full_server_does_not_cost_the_session_its_commands() {
     });
     assert_eq!((exit.0, exit.1.len()), (Exit::Code(0), big.len()));
 }
+
+#[tokio::test]
+async fn a_server_that_hangs_gives_no_sign_of_life_and_one_that_works_does() {
+    let (_host, session) = Host::ready().await;
+    session.alive().await;
+    let mut sink = |_: Stream, _: &[u8]| {};
+    tokio::select! {
+        _ = session.exec("for ever", b"", &mut sink) => panic!("it does not end"),
+        () = session.alive() => {}
+    }
+    let hangs = async {
+        let mut sink = |_: Stream, _: &[u8]| {};
+        session.exec("freeze", b"", &mut sink).await
+    };
+    let silent = async {
+        // The first may still be answered before the server hangs.
+        while tokio::time::timeout(Duration::from_millis(200), session.alive()).await.is_ok() {}
+    };
+    tokio::select! {
+        _ = hangs => panic!("nobody answers"),
+        () = silent => {}
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_broke_is_not_taken_for_a_node_that_hangs() {
+    let (_host, session) = Host::ready().await;
+    assert_eq!(run(&session, "hang up", b"").await.0, Exit::Unknown);
+    session.alive().await;
+}

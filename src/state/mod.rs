@@ -6,6 +6,7 @@ pub mod journal;
 pub mod ledger;
 pub mod lock;
 pub mod outputs;
+pub mod owner;
 pub mod process;
 pub mod record;
 pub mod sealed;

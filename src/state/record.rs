@@ -4,6 +4,7 @@ use super::{sealed, write};
 use crate::driver::{BaseImage, Forward, Place};
 use crate::error::{Context, Error, Result};
 use crate::lab::model::Lab;
+use crate::lab::name_problem;
 use crate::paths::Paths;
 use crate::ssh::KeyPair;
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,9 @@ pub struct LabRecord {
     pub driver: String,
     pub offline: bool,
     pub image: BaseImage,
+    /// A digest of the image's files, on which the disks of nodes stand; empty in records of earlier versions.
+    #[serde(default)]
+    pub content: String,
     /// The lab file's path, or None for a lab in the box.
     pub file: Option<PathBuf>,
     /// The key that logs into all nodes.
@@ -34,6 +38,10 @@ const FILE: &str = "lab.json";
 impl LabRecord {
     /// Reads the record of a lab; None when the lab does not exist.
     pub fn load(paths: &Paths, lab: &str) -> Result<Option<Self>> {
+        if name_problem(lab).is_some() {
+            // A path that leads elsewhere.
+            return Ok(None);
+        }
         let path = paths.lab(lab).join(FILE);
         match std::fs::read(&path) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),

@@ -3,6 +3,12 @@
 use crate::support::{Home, run};
 use std::os::unix::net::UnixListener;
 
+/// What doctor says is left of labs of this home: the host may have others, at whose tests it looks too.
+fn left(home: &Home, out: &str) -> Vec<String> {
+    let of_home = |line: &&str| line.starts_with("note  leftovers") && line.contains(home.path().to_str().unwrap());
+    out.lines().filter(of_home).map(str::to_owned).collect()
+}
+
 fn findings(out: &str) -> Vec<serde_json::Value> {
     let report: serde_json::Value = serde_json::from_str(out).unwrap();
     report["findings"].as_array().unwrap().clone()
@@ -40,7 +46,7 @@ fn what_dead_labs_left_is_shown_and_removed_when_asked() {
     let (out, _, _) = run(home.lab(&["doctor", "--fix"]));
     assert!(out.contains("done  mended") && !dead.exists(), "{out}");
     let (out, _, _) = run(home.lab(&["doctor"]));
-    assert!(out.contains("nothing of labs that are gone"), "{out}");
+    assert_eq!(left(&home, &out), [""; 0]);
 }
 
 #[test]
@@ -56,4 +62,29 @@ fn up_looks_first_and_makes_nothing_where_others_could_write() {
     assert!(out.contains(&format!("done  mended                chmod go-w {}", home.state().display())), "{out}");
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(home.state()).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o755);
+}
+
+/// A switch goes on when somebody deletes its lab's folder; its own folder tells whose it was.
+#[test]
+fn what_runs_for_a_lab_whose_folder_was_deleted_is_ended_when_asked() {
+    let home = Home::new();
+    let lab = "lab: x\nimage: plain\nnodes: {n1: {}}\nsteps: []\n";
+    home.file("lab.yaml", lab);
+    assert_eq!(run(home.lab(&["up", "--driver", "fake"])).2, Some(0));
+    let runs = std::fs::read_dir(home.path().join("run")).unwrap().flatten().map(|e| e.path()).collect::<Vec<_>>();
+    let mut switch = std::process::Command::new(assert_cmd::cargo::cargo_bin("lab"));
+    switch.args(["switch", "--run"]).arg(&runs[0]).args(["--", "lan"]).stdout(std::process::Stdio::piped());
+    let mut switch = switch.spawn().unwrap();
+    std::io::Read::read(switch.stdout.as_mut().unwrap(), &mut [0; 6]).unwrap();
+    let (out, _, _) = run(home.lab(&["doctor"]));
+    assert_eq!(left(&home, &out), [""; 0], "a living lab's");
+    std::fs::remove_dir_all(home.state()).unwrap();
+    let (out, _, _) = run(home.lab(&["doctor"]));
+    assert!(out.contains("state/x has left, which is gone") && out.contains("lab doctor --fix"), "{out}");
+    let (out, _, _) = run(home.lab(&["doctor", "--fix"]));
+    assert!(out.contains("done  mended"), "{out}");
+    switch.wait().unwrap();
+    assert!(!runs[0].exists());
+    let (out, _, _) = run(home.lab(&["doctor"]));
+    assert_eq!(left(&home, &out), [""; 0]);
 }

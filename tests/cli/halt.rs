@@ -51,3 +51,26 @@ fn what_the_host_knows_of_a_node_is_told_by_status_and_up() {
     let (out, _, _) = run(home.lab(&["status"]));
     assert!(out.contains("\nn1: the kernel killed a process\n"), "{out}");
 }
+
+#[test]
+fn a_node_that_runs_and_does_not_answer_is_not_called_running() {
+    let home = Home::new();
+    home.file("lab.yaml", LAB);
+    assert_eq!(run(home.lab(&["up", "--driver", "fake"])).2, Some(0));
+    std::fs::write(home.state().join("x/nodes/n1/silent"), "").unwrap();
+    let (out, err, code) = run(home.lab(&["status"]));
+    assert_eq!(code, Some(0), "{err}");
+    let state = |node: &str| out.lines().find(|l| l.starts_with(&format!("{node} "))).unwrap().to_owned();
+    assert!(state("n1").contains("no answer") && state("n2").contains("running"), "{out}");
+    assert!(
+        out.contains("\nn1: it runs, but does not answer; it boots, hangs, or is far too busy: no answer within 5 s")
+    );
+    let (out, _, _) = run(home.lab(&["status", "--json"]));
+    let facts: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&facts["nodes"][0]["state"], &facts["nodes"][1]["state"]), (&"no answer".into(), &"running".into()));
+    let (out, _, _) = run(home.lab(&["plan"]));
+    assert!(out.contains("it runs, but does not answer") && out.contains("\n2 of 5 tasks would run"), "{out}");
+    // It is stopped like any other, and then well again.
+    assert_eq!(run(home.lab(&["reload"])).2, Some(0));
+    assert_eq!(run(home.lab(&["status"])).0.matches("running").count(), 2);
+}

@@ -2,7 +2,10 @@
 
 use crate::host::{self, lab, ok};
 use crate::support::{Home, run};
-use std::process::Command as Program;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command as Program, Stdio};
+use std::time::{Duration, Instant};
 
 const LAB: &str = "\
 lab: small
@@ -100,4 +103,142 @@ fn a_node_whose_first_process_is_killed_ends_a_running_up() {
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("on c1: its first process was killed") && err.contains("`lab up` starts it again"), "{err}");
     ok(lab(&home, &["destroy", "small", "-f"]));
+}
+
+/// Freezes all processes of a node, or lets them go on.
+fn freeze(home: &Home, node: &str, frozen: bool) {
+    let text = std::fs::read(home.state().join(format!("small/nodes/{node}/process.json"))).unwrap();
+    let json: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let groups = std::fs::read_to_string(format!("/proc/{}/cgroup", json["pid"])).unwrap();
+    let at =
+        |root: &str, line: &str| Path::new(root).join(line.rsplit(":/").next().unwrap().split('/').next().unwrap());
+    let (file, word) = match groups.lines().find(|line| line.contains(":freezer:")) {
+        Some(line) => (at("/sys/fs/cgroup/freezer", line).join("freezer.state"), ["THAWED", "FROZEN"]),
+        None => (at("/sys/fs/cgroup", groups.lines().next().unwrap()).join("cgroup.freeze"), ["0", "1"]),
+    };
+    std::fs::write(file, word[usize::from(frozen)]).unwrap();
+}
+
+#[test]
+fn a_node_that_hangs_is_told_within_seconds_given_up_and_started_again_by_the_next_up() {
+    let _alone = host::alone();
+    let home = Home::new();
+    let _gone = host::Gone(&home, "small");
+    let steps = "steps:\n  - {name: long, on: c1, run: 'touch /run/begun; sleep 3600', timeout: 1h}\n";
+    let file = home.file("small.yaml", &format!("{LAB}{steps}"));
+    let mut child = Program::new(assert_cmd::cargo::cargo_bin("lab"))
+        .args(["-v", "up", file.to_str().unwrap(), "--driver", "container", "--offline"])
+        .current_dir(home.path())
+        .env("LAB_STATE_DIR", home.state())
+        .env("LAB_RUN_DIR", home.path().join("run"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    while run(lab(&home, &["ssh", "c1", "-c", "test -e /run/begun"])).2 != Some(0) {}
+    freeze(&home, "c1", true);
+    let begun = Instant::now();
+    lines.find(|line| line.contains("c1: it runs, but has not answered for 10 s")).unwrap();
+    println!("told after {:.1} s", begun.elapsed().as_secs_f64());
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    let (out, _) = ok(lab(&home, &["status", "small"]));
+    let state = |node: &str| out.lines().find(|line| line.starts_with(&format!("{node} "))).unwrap().to_owned();
+    assert!(state("c1").contains("no answer") && state("c2").contains("running"), "{out}");
+    assert!(out.contains("c1: it runs, but does not answer"), "{out}");
+    freeze(&home, "c1", false);
+    lines.find(|line| line.contains("c1: it answers again")).unwrap();
+    freeze(&home, "c1", true);
+    let begun = Instant::now();
+    let rest: Vec<String> = lines.collect();
+    println!("given up after {:.1} s", begun.elapsed().as_secs_f64());
+    assert_eq!(child.wait().unwrap().code(), Some(1), "{rest:?}");
+    let said = rest.join("\n");
+    assert!(said.contains("cannot reach the node on c1") && said.contains("lab reload small"), "{said}");
+    // Nobody knows how the step ended: it is not said to have failed.
+    assert!(ok(lab(&home, &["status", "small"])).0.contains("begun and not finished: long@c1"));
+    assert!(ok(lab(&home, &["plan", "small"])).0.contains("it runs, but does not answer"));
+    let (_, err, code) = up(&home, "steps:\n  - {name: long, on: c1, run: 'true'}\n");
+    assert_eq!(code, Some(0), "{err}");
+    assert!(err.contains("c1: it ran and did not answer, and is started again"), "{err}");
+    assert_eq!(ok(lab(&home, &["status", "small"])).0.matches("running").count(), 2);
+    // One that hangs is destroyed like any other.
+    freeze(&home, "c2", true);
+    ok(lab(&home, &["destroy", "small", "-f"]));
+    assert_eq!(host::processes(&home), Default::default());
+}
+
+/// A lab whose folder somebody deleted while its nodes ran.
+#[test]
+fn nodes_of_a_lab_whose_folder_is_gone_are_found_and_removed() {
+    let _alone = host::alone();
+    let home = Home::new();
+    let _gone = host::Gone(&home, "small");
+    let before = host::state(&home);
+    let (_, err, code) = up(&home, "steps: []\n");
+    assert_eq!(code, Some(0), "{err}");
+    let (out, _, _) = run(lab(&home, &["doctor"]));
+    assert!(out.contains("nothing of labs that are gone"), "{out}");
+    // Also what no process is in any more, and the sockets are gone as well.
+    std::fs::remove_dir_all(home.state()).unwrap();
+    let (out, _, _) = run(lab(&home, &["doctor"]));
+    println!("{out}");
+    assert!(out.contains("state/small has left, which is gone"), "{out}");
+    assert_eq!(out.matches("a node whose folder is gone").count(), 2, "{out}");
+    std::fs::remove_dir_all(home.path().join("run")).unwrap();
+    let (out, _, _) = run(lab(&home, &["doctor"]));
+    assert!(out.contains("slirp4netns (process ") && out.contains("lab (process "), "{out}");
+    let (out, _, _) = run(lab(&home, &["doctor", "--fix"]));
+    println!("{out}");
+    let left: Vec<String> = host::state(&home).symmetric_difference(&before).cloned().collect();
+    assert!(left.is_empty(), "{left:?}\n{out}");
+    let (out, _, _) = run(lab(&home, &["doctor"]));
+    assert!(out.contains("nothing of labs that are gone"), "{out}");
+}
+
+#[test]
+fn nodes_are_not_started_on_an_image_that_was_built_again_with_other_content() {
+    let _alone = host::alone();
+    let home = Home::new();
+    let _gone = host::Gone(&home, "small");
+    let (out, _) = ok(lab(&home, &["image", "list", "--json"]));
+    let images: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let plain = images["images"].as_array().unwrap().iter().find(|i| i["manifest"]["name"] == "plain").unwrap();
+    let (dir, key) = (plain["dir"].as_str().unwrap(), plain["manifest"]["key"].as_str().unwrap());
+    let copy = home.path().join("cache/images").join(key);
+    std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+    assert!(Program::new("cp").args(["-a", "--reflink=auto", dir]).arg(&copy).status().unwrap().success());
+    let file = home.file("small.yaml", &format!("{LAB}steps: []\n"));
+    let up = || run(home.lab(&["up", file.to_str().unwrap(), "--driver", "container", "--offline"]));
+    let (_, err, code) = up();
+    assert_eq!(code, Some(0), "{err}");
+    // The kernel is other; the manifest says so, and all is good in itself.
+    let open: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    for name in ["vmlinuz", "manifest.json"] {
+        std::fs::set_permissions(copy.join(name), open.clone()).unwrap();
+    }
+    std::fs::write(copy.join("vmlinuz"), "other").unwrap();
+    let text = std::fs::read(copy.join("manifest.json")).unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let files = manifest["files"].as_array_mut().unwrap();
+    let kernel = files.iter_mut().find(|f| f["name"] == "vmlinuz").unwrap();
+    kernel["size"] = 5.into();
+    kernel["sha256"] = "d9298a10d1b0735837dc4bd85dac641b0f3cef27a47e5d53a54f2f3f5b2fcffa".into();
+    std::fs::write(copy.join("manifest.json"), manifest.to_string()).unwrap();
+    let (_, err, code) = up();
+    assert_eq!(code, Some(0), "nodes that run go on: {err}");
+    let (_, err, code) = run(home.lab(&["reload", "small"]));
+    assert!(code == Some(1) && err.contains("the image plain is not the one"), "{err}");
+    assert_eq!(ok(home.lab(&["status", "small"])).0.matches("running").count(), 2, "they were not stopped for nothing");
+    ok(home.lab(&["halt", "small"]));
+    let (_, err, code) = up();
+    assert!(
+        code == Some(1) && err.contains("the image plain is not the one") && err.contains("lab destroy small"),
+        "{err}"
+    );
+    println!("{err}");
+    ok(home.lab(&["destroy", "small", "-f"]));
+    let (_, err, code) = up();
+    assert_eq!(code, Some(0), "made anew: {err}");
+    ok(home.lab(&["destroy", "small", "-f"]));
 }

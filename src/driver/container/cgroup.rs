@@ -119,10 +119,25 @@ pub fn out_of_memory_kills(id: &str) -> u64 {
         .fold(0, |sum, n| if is_v1() { sum + n } else { sum.max(n) })
 }
 
+/// Lets a node's processes go on that somebody froze: in the old layout they would not even die.
+pub fn thaw(levels: &[PathBuf]) {
+    for folder in levels.iter().flat_map(|level| folders(level)) {
+        for (file, word) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0")] {
+            // Only a hierarchy that can freeze has one of these.
+            if folder.join(file).exists() {
+                let _ = std::fs::write(folder.join(file), word);
+            }
+        }
+    }
+}
+
 /// Kills all processes of the node and removes its cgroups in every hierarchy.
 pub async fn remove(place: &Place) -> Result<()> {
-    let id = process::id(place);
-    let levels = levels(&id);
+    clear(&levels(place)).await
+}
+
+/// The same for cgroups of a node wherever they are.
+pub async fn clear(levels: &[PathBuf]) -> Result<()> {
     for _ in 0..ROUNDS {
         let processes: BTreeSet<u32> = levels.iter().flat_map(|level| members(level)).collect();
         let processes: Vec<ProcessId> = processes.into_iter().filter_map(ProcessId::of).collect();
@@ -154,13 +169,25 @@ async fn remove_folder(folder: &Path) -> Result<()> {
 }
 
 /// The node's level in each hierarchy that has one.
-fn levels(id: &str) -> Vec<PathBuf> {
-    let mut all = vec![Path::new(ROOT).join(id)];
-    let hierarchies = std::fs::read_dir(ROOT).into_iter().flatten().flatten();
+pub fn levels(place: &Place) -> Vec<PathBuf> {
+    let id = process::id(place);
+    let all = hierarchies(Path::new(ROOT)).into_iter().map(|hierarchy| hierarchy.join(&id));
+    all.filter(|level| level.is_dir()).collect()
+}
+
+/// The levels of all nodes on the host, whoever has them.
+pub fn levels_of_nodes(root: &Path) -> Vec<PathBuf> {
+    let entries = hierarchies(root).into_iter().flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten());
+    let of_node = |e: &std::fs::DirEntry| e.file_name().to_str().is_some_and(process::is_id) && e.path().is_dir();
+    entries.filter(of_node).map(|e| e.path()).collect()
+}
+
+/// The mount point, and the hierarchies below it that the old layout has.
+fn hierarchies(root: &Path) -> Vec<PathBuf> {
+    let below = std::fs::read_dir(root).into_iter().flatten().flatten();
     // Symbolic links ("cpu" to "cpu,cpuacct") are the same hierarchy again.
-    all.extend(hierarchies.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path().join(id)));
-    all.retain(|level| level.is_dir());
-    all
+    let below = below.filter(|e| e.file_type().is_ok_and(|t| t.is_dir())).map(|e| e.path());
+    std::iter::once(root.to_owned()).chain(below).collect()
 }
 
 /// A cgroup and all below it, the deepest first.
@@ -172,7 +199,8 @@ fn folders(level: &Path) -> Vec<PathBuf> {
     all
 }
 
-fn members(level: &Path) -> Vec<u32> {
+/// The numbers of the processes in a cgroup and below.
+pub fn members(level: &Path) -> Vec<u32> {
     let lists = folders(level).into_iter().filter_map(|dir| std::fs::read_to_string(dir.join("cgroup.procs")).ok());
     lists.flat_map(|list| list.lines().filter_map(|l| l.trim().parse().ok()).collect::<Vec<_>>()).collect()
 }

@@ -14,6 +14,7 @@ mod host;
 mod keep;
 mod kernel;
 mod lan;
+mod leftover;
 mod memory;
 mod nat;
 mod process;
@@ -21,6 +22,7 @@ mod ready;
 mod spec;
 
 pub use self::keep::background as keeper;
+pub use self::leftover::{Group, find as leftovers};
 
 use self::disk::Disk;
 use self::engine::{Bundle, Engine};
@@ -211,6 +213,7 @@ async fn power_off(node: ProcessId) -> bool {
 
 /// Ends all processes of a node, whatever state it is in, and removes its cgroups. Goes on past errors.
 async fn end(place: &Place) -> Result<()> {
+    cgroup::thaw(&cgroup::levels(place));
     // First what could still make processes, then the node, then those that serve it.
     let mut makers = engine::find(place);
     makers.extend(disk::find_copying(&place.dir));

@@ -15,6 +15,7 @@ use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -24,6 +25,9 @@ const GUEST: &str = "10.0.2.15";
 /// An address of the class that no host has. Offline, everything that would leave is sent from it: the kernel refuses
 /// that at once, while the forward to the SSH port goes on working. slirp4netns has no other switch for it.
 const NOWHERE: Ipv4Addr = Ipv4Addr::new(240, 0, 0, 1);
+
+/// How long slirp4netns may take for an answer; it answers late on a busy host.
+const ANSWER: Duration = Duration::from_secs(20);
 
 /// How many free ports are tried: somebody else may take one between our look and slirp4netns's use.
 const PORTS: usize = 20;
@@ -163,6 +167,20 @@ fn ssh_port(answer: &Json) -> Option<u16> {
 }
 
 async fn ask(place: &Place, question: &Json) -> Result<Json> {
+    ask_within(ANSWER, place, question).await
+}
+
+async fn ask_within(limit: Duration, place: &Place, question: &Json) -> Result<Json> {
+    let what = || "ask slirp4netns";
+    let Ok(answer) = tokio::time::timeout(limit, answer(place, question)).await else {
+        let why = format!("it did not answer within {} s: it hangs", limit.as_secs());
+        let pids: Vec<String> = find(place).iter().map(|process| process.pid.to_string()).collect();
+        return Err(Error::failed(what(), why).hint(format!("kill -KILL {}; another one is started", pids.join(" "))));
+    };
+    answer
+}
+
+async fn answer(place: &Place, question: &Json) -> Result<Json> {
     let what = || "ask slirp4netns";
     let mut stream = UnixStream::connect(socket(place)).await.context(what)?;
     stream.write_all(question.to_string().as_bytes()).await.context(what)?;
@@ -183,6 +201,15 @@ mod tests {
         assert_eq!(ssh_port(&json!({"return": {"entries": [entry]}})), Some(34567));
         assert_eq!(ssh_port(&json!({"return": {"entries": []}})), None);
         assert_eq!(ssh_port(&json!({"error": {"desc": "x"}})), None);
+    }
+
+    #[tokio::test]
+    async fn one_that_hangs_is_not_waited_for_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place { lab: "l".into(), node: "n".into(), dir: dir.path().into(), run: dir.path().into() };
+        let _silent = tokio::net::UnixListener::bind(socket(&place)).unwrap();
+        let error = ask_within(Duration::from_millis(50), &place, &json!({})).await.unwrap_err();
+        assert!(error.why.contains("it hangs"), "{error}");
     }
 
     #[test]

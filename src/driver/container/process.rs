@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -20,9 +20,24 @@ use tokio::process::Command;
 /// How long a killed process may take to go.
 pub const KILL: Duration = Duration::from_secs(20);
 
+/// How a node's name in the host's kernel begins, and how many digits follow.
+const PREFIX: &str = "lab-";
+const DIGITS: usize = 10;
+
 /// The name of a node in the runtime, the cgroups and the lab's network: short, and no two nodes of a host share it.
 pub fn id(place: &Place) -> String {
-    format!("lab-{}", &blake3::hash(place.dir.as_os_str().as_encoded_bytes()).to_hex()[..10])
+    id_of(&place.dir)
+}
+
+/// The same, by the node's folder.
+pub fn id_of(dir: &Path) -> String {
+    format!("{PREFIX}{}", &blake3::hash(dir.as_os_str().as_encoded_bytes()).to_hex()[..DIGITS])
+}
+
+/// Whether a name is one that nodes have.
+pub fn is_id(name: &str) -> bool {
+    let digits = name.strip_prefix(PREFIX).unwrap_or_default();
+    digits.len() == DIGITS && digits.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 /// All processes of this program, or of the shell that is about to become it, that have an argument which satisfies the
