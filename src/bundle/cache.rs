@@ -29,9 +29,8 @@ const RECORD: &str = "part.json";
 pub fn find(parts: &Path, name: &str, key: &str) -> std::result::Result<CachedPart, Missing> {
     let dir = parts.join(format!("{name}-{key}"));
     let Ok(text) = std::fs::read(dir.join(RECORD)) else { return Err(Missing::Never) };
-    let Ok(record) = serde_json::from_slice::<PartRecord>(&text) else {
-        return Err(Missing::Damaged(RECORD.to_owned()));
-    };
+    let record = serde_json::from_slice::<PartRecord>(&text).ok().filter(|record| record.key == key);
+    let Some(record) = record else { return Err(Missing::Damaged(RECORD.to_owned())) };
     for file in &record.files {
         match sha256(&dir.join(&file.name)) {
             Ok((digest, size)) if digest == file.sha256 && size == file.size => {}
@@ -100,6 +99,30 @@ fn collect(root: &Path, below: &Path, files: &mut Vec<PartFile>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_part_and_no_flip_of_a_record_makes_other_files_good() {
+        let cache = tempfile::tempdir().unwrap();
+        let built = begin(cache.path()).unwrap();
+        for name in ["f", "g"] {
+            std::fs::write(built.path().join(name), name).unwrap();
+        }
+        let part = finish(cache.path(), "p", "k", built, vec!["said".into()]).unwrap();
+        let path = part.dir.join(RECORD);
+        let whole = std::fs::read(&path).unwrap();
+        for at in 0..whole.len() {
+            for flip in [1, 4, 0x20, 0x80] {
+                let mut flipped = whole.clone();
+                flipped[at] ^= flip;
+                for text in [&flipped[..], &whole[..at]] {
+                    std::fs::write(&path, text).unwrap();
+                    if let Ok(found) = find(cache.path(), "p", "k") {
+                        assert_eq!((&found.record.key, &found.record.files), (&part.record.key, &part.record.files));
+                    }
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_flipped_bit_is_found() {

@@ -95,8 +95,16 @@ impl<R: Remote> Unit<'_, R> {
     }
 
     /// What the step left in `$LAB_OUTPUTS`, without the last newline of each.
+    ///
+    /// # Errors
+    /// The answer did not come whole: a secret that is not known cannot be masked.
     pub async fn outputs(&self) -> Result<BTreeMap<String, String>> {
-        let (_, out, _) = self.call("outputs", &[], b"").await?;
+        let (exit, out, err) = self.call("outputs", &[], b"").await?;
+        if !exit.ok() {
+            return Err(
+                Error::failed("read the step's outputs", format!("{}: {}", exit.in_words(), err.trim())).on(self.node)
+            );
+        }
         let read = |line: &str| {
             let (name, value) = line.split_once(' ')?;
             let value = String::from_utf8(data_encoding::BASE64.decode(value.as_bytes()).ok()?).ok()?;
@@ -128,4 +136,29 @@ pub async fn collect<R: Remote>(remote: &R, command: &str, stdin: &[u8]) -> Resu
     };
     let exit = remote.exec(command, stdin, &mut sink).await?;
     Ok((exit, String::from_utf8_lossy(&out).into_owned(), String::from_utf8_lossy(&err).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A node whose connection breaks after it has said this.
+    struct Cut(&'static [u8]);
+
+    impl Remote for Cut {
+        async fn exec(&self, _: &str, _: &[u8], sink: Sink<'_>) -> Result<Exit> {
+            sink(Stream::Out, self.0);
+            Ok(Exit::Unknown)
+        }
+
+        async fn alive(&self) {}
+    }
+
+    #[tokio::test]
+    async fn outputs_that_come_in_part_are_none() {
+        let remote = Cut(b"first eA==\nsec");
+        let unit = Unit { remote: &remote, node: "n1", name: name("a@n1"), key: "k" };
+        let error = unit.outputs().await.unwrap_err();
+        assert!(error.what.contains("outputs") && error.node.as_deref() == Some("n1"), "{error}");
+    }
 }

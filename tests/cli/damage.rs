@@ -45,7 +45,8 @@ fn not_a_panic(err: &str) {
 fn kept(home: &Home) -> Vec<PathBuf> {
     let dir = home.state().join("x");
     let outputs = std::fs::read_dir(dir.join("outputs")).unwrap().flatten().map(|e| e.path());
-    ["journal", "ledger", "lab.json"].iter().map(|n| dir.join(n)).chain(outputs).collect()
+    let names = ["journal", "ledger", "lab.json", "nodes/n1/birth", "nodes/n2/birth"];
+    names.iter().map(|n| dir.join(n)).chain(outputs).collect()
 }
 
 #[test]

@@ -9,7 +9,26 @@ use std::time::Duration;
 
 fn subject<'a>(up: &'a [&'a str], leftovers: &'a (dyn Fn(&Home) -> Vec<String> + Sync)) -> Subject<'a> {
     let destroy = &["destroy", "two-nodes", "-f"];
-    Subject { up, destroy, own_cache: false, begin: &|_| (), converged: &converged, leftovers }
+    let (begin, converged) = (&|_: &Home| (), &converged);
+    Subject { up, destroy, own_cache: false, begin, converged, victims: &victims, leftovers }
+}
+
+/// The nodes' first processes or QEMUs, what serves them, the switch, the keeper: all that outlives `lab`.
+fn victims(home: &Home) -> Vec<(String, i32)> {
+    let mut all = Vec::new();
+    for node in ["n1", "n2"] {
+        let text = std::fs::read(home.state().join(format!("two-nodes/nodes/{node}/process.json"))).unwrap_or_default();
+        let pid = serde_json::from_slice::<serde_json::Value>(&text).ok().and_then(|json| json["pid"].as_i64());
+        all.extend(pid.and_then(|pid| Some((format!("{node}'s first process"), i32::try_from(pid).ok()?))));
+    }
+    for line in processes_of(home) {
+        let helpers = ["slirp4netns", "tee", " switch --run ", " keep --run ", "qemu-system"];
+        let Some((pid, program)) = line.trim_start_matches("process ").split_once(": ") else { continue };
+        if let Some(name) = helpers.iter().find(|name| program.contains(*name)) {
+            all.extend(pid.parse().ok().map(|pid| (format!("`{}`", name.trim()), pid)));
+        }
+    }
+    all
 }
 
 /// Its own last step proves the lab; a finished lab has nothing to do.

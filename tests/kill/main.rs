@@ -1,5 +1,6 @@
 //! `lab` killed at random instants of an `up`, on nodes that are folders: the next `up` converges, `destroy` leaves
-//! nothing. `LAB_KILL_SEEDS=N` runs N seeds of each kind, `LAB_KILL_SEED=S` only that one, with what it did.
+//! nothing. `LAB_KILL_SEEDS=N` runs N seeds of each kind (`LAB_KILL_AFTER=M` passes over M before), `LAB_KILL_SEED=S` only
+//! that one, with what it did.
 
 #[path = "../support/kill.rs"]
 mod kill;
@@ -75,14 +76,25 @@ fn secret(home: &Home) -> Result<(), String> {
     see("the secret is in no record", !kept.concat().contains(used.trim()))
 }
 
-fn killed(steps: &str, seeds: std::ops::Range<u64>, converged: &(dyn Fn(&Home) -> Result<(), String> + Sync)) {
-    let begin = |home: &Home| drop(home.file("lab.yaml", &format!("{HEAD}{steps}")));
+/// What a lab on folders runs: its steps, which are the host's processes.
+fn steps(home: &Home) -> Vec<(String, i32)> {
+    let of_lab = |line: &String| line.contains(&format!("{} ", assert_cmd::cargo::cargo_bin("lab").display()));
+    let parsed = |line: String| {
+        let (pid, program) = line.strip_prefix("process ")?.split_once(": ")?;
+        Some((program.chars().take(60).collect(), pid.parse().ok()?))
+    };
+    processes_of(home).into_iter().filter(|line| !of_lab(line)).filter_map(parsed).collect()
+}
+
+fn killed(steps_of: &str, seeds: std::ops::Range<u64>, converged: &(dyn Fn(&Home) -> Result<(), String> + Sync)) {
+    let begin = |home: &Home| drop(home.file("lab.yaml", &format!("{HEAD}{steps_of}")));
     let subject = Subject {
         up: &["-v", "up", "lab.yaml", "--driver", "fake"],
         destroy: &["destroy", "k", "-f"],
         own_cache: true,
         begin: &begin,
         converged,
+        victims: &steps,
         leftovers: &processes_of,
     };
     storm(&subject, seeds, FEW, 8);

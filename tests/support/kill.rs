@@ -1,9 +1,10 @@
-//! The kill harness: SIGKILL of `lab` at instants of an `up` that a seed chooses, then `up` and `destroy`.
+//! The kill harness: SIGKILL of `lab`, or of something that it made, at instants of an `up` that a seed chooses, then `up`
+//! and `destroy`.
 
 use crate::support::Home;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::ops::Range;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -18,6 +19,8 @@ pub struct Subject<'a> {
     pub begin: &'a (dyn Fn(&Home) + Sync),
     /// Whether a finished `up` is what the lab file says.
     pub converged: &'a (dyn Fn(&Home) -> Result<(), String> + Sync),
+    /// What else may be killed, by name and number: nodes' first processes, their helpers, steps, the switch.
+    pub victims: &'a (dyn Fn(&Home) -> Vec<(String, i32)> + Sync),
     /// What is left outside the lab's folders after `destroy`, but for files in them.
     pub leftovers: &'a (dyn Fn(&Home) -> Vec<String> + Sync),
 }
@@ -79,68 +82,141 @@ impl Subject<'_> {
         (self.begin)(&home);
         let mut child = self.spawn(&home);
         let begun = Instant::now();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut course: Vec<Duration> = lines.map(|_| begun.elapsed()).collect();
-        assert!(child.wait().unwrap().success(), "an `up` that nobody disturbs");
+        let (mut course, mut said) = (Vec::new(), String::new());
+        for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+            course.push(begun.elapsed());
+            said += &format!("{}\n", line.unwrap());
+        }
+        let status = child.wait().unwrap();
+        assert!(status.success(), "an `up` that nobody disturbs ended with {status}:\n{said}");
         course.push(begun.elapsed());
-        self.finish(&home, self.destroy).unwrap();
+        self.finish(&home, self.destroy).unwrap_or_else(|why| panic!("after an `up` that nobody disturbed: {why}"));
         Course(course)
     }
 
-    /// Kills an `up` at an instant: after one of its events, and then within the time until the next, so that both short
-    /// and long phases are met. Tells where; None when it had ended before.
-    fn kill(&self, home: &Home, course: &Course, random: &mut Random) -> String {
+    /// Starts an `up` and waits for an instant of it: after one of its events, and then within the time until the next, so
+    /// that both short and long phases are met. Returns what it said till then, and where it is.
+    fn until(&self, home: &Home, course: &Course, random: &mut Random) -> (Child, Said, String) {
         let events = course.0.len() as u64;
         let event = usize::try_from(random.below(events + 1)).unwrap_or(0);
         let at = |n: usize| n.checked_sub(1).and_then(|n| course.0.get(n)).copied().unwrap_or_default();
         let gap = at(event + 1).saturating_sub(at(event)).max(Duration::from_millis(2));
         let wait = Duration::from_micros(random.below(u64::try_from(gap.as_micros()).unwrap_or(u64::MAX)));
         let mut child = self.spawn(home);
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut last = String::from("its start");
+        let mut said = Said { lines: BufReader::new(child.stderr.take().unwrap()).lines(), told: Vec::new() };
         for _ in 0..event {
-            match lines.next() {
-                Some(Ok(line)) => last = line,
-                _ => break,
+            if !said.next() {
+                break;
             }
         }
         // The instant itself is what is random; nothing is waited for.
         std::thread::sleep(wait);
-        let _ = child.kill();
-        let _ = child.wait();
-        format!("killed {:.1} ms after event {event} of {events} ({})", wait.as_secs_f64() * 1e3, last.trim())
+        let last = said.told.last().map_or("its start", String::as_str).trim().to_owned();
+        (child, said, format!("{:.1} ms after event {event} of {events} ({last})", wait.as_secs_f64() * 1e3))
     }
 
-    /// One life of a lab: killed once or twice, brought up, destroyed; now and then with a killed `destroy` in between.
+    /// Kills an `up` at an instant; tells where.
+    fn kill(&self, home: &Home, course: &Course, random: &mut Random) -> String {
+        let (mut child, _said, place) = self.until(home, course, random);
+        let _ = child.kill();
+        let _ = child.wait();
+        format!("killed {place}")
+    }
+
+    /// Kills something that an `up` has made at an instant of it; it must come to its end, good or bad, and say why.
+    fn hit(&self, home: &Home, course: &Course, random: &mut Random) -> Result<String, String> {
+        let (mut child, mut said, place) = self.until(home, course, random);
+        let struck = self.strike(home, random).unwrap_or("nothing to hit".to_owned());
+        let told = format!("{struck} {place}");
+        while said.next() {}
+        let status = child.wait().unwrap();
+        match status.code() {
+            Some(0) => Ok(told),
+            Some(1) if said.told.iter().any(|line| line.contains("cannot ")) => Ok(format!("{told}; `up` said why")),
+            _ => Err(format!("{told}\n`up` ended with {status}:\n{}", said.told.join("\n"))),
+        }
+    }
+
+    /// Kills one of the victims; None where there is none.
+    fn strike(&self, home: &Home, random: &mut Random) -> Option<String> {
+        let victims = (self.victims)(home);
+        let (name, pid) = victims.get(usize::try_from(random.below(victims.len() as u64)).ok()?)?;
+        // It may have ended by itself a moment ago.
+        let _ = rustix::process::kill_process(rustix::process::Pid::from_raw(*pid)?, rustix::process::Signal::KILL);
+        Some(format!("hit {name}"))
+    }
+
+    /// One life of a lab: killed or hit once or twice, brought up, destroyed; now and then with a killed `destroy` in
+    /// between.
     fn life(&self, seed: u64, course: &Course) -> Result<String, String> {
         let mut random = Random(seed);
         let home = Home::new();
-        (self.begin)(&home);
-        let mut told = self.kill(&home, course, &mut random);
+        let lived = self.lived(&home, course, &mut random);
+        lived.map_err(|why| format!("{why}\n{}", records(&home)))
+    }
+
+    fn lived(&self, home: &Home, course: &Course, random: &mut Random) -> Result<String, String> {
+        (self.begin)(home);
+        let mut told =
+            if random.below(3) == 0 { self.hit(home, course, random)? } else { self.kill(home, course, random) };
         if random.below(4) == 0 {
-            told = format!("{told}\n{}", self.kill(&home, course, &mut random));
+            told = format!("{told}\n{}", self.kill(home, course, random));
         }
         let failed = |told: &str, why: String| format!("{told}\n{why}");
         if random.below(8) > 0 {
-            self.finish(&home, self.up).and_then(|()| (self.converged)(&home)).map_err(|e| failed(&told, e))?;
+            self.finish(home, self.up).and_then(|()| (self.converged)(home)).map_err(|e| failed(&told, e))?;
         }
         if random.below(8) == 0 {
             let mut destroy =
-                self.command(&home, self.destroy).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+                self.command(home, self.destroy).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
             std::thread::sleep(Duration::from_micros(random.below(30_000)));
             let _ = destroy.kill();
             let _ = destroy.wait();
             told += "\n`destroy` killed too";
             if random.below(2) == 0 {
-                self.finish(&home, self.up).and_then(|()| (self.converged)(&home)).map_err(|e| failed(&told, e))?;
+                self.finish(home, self.up).and_then(|()| (self.converged)(home)).map_err(|e| failed(&told, e))?;
             }
         }
-        self.finish(&home, self.destroy).map_err(|e| failed(&told, e))?;
-        let mut left = (self.leftovers)(&home);
-        left.extend(files(&home.state()));
-        left.extend(files(&home.path().join("run")));
+        self.finish(home, self.destroy).map_err(|e| failed(&told, e))?;
+        let left = self.left(home);
         if left.is_empty() { Ok(told) } else { Err(failed(&told, format!("left behind:\n{}", left.join("\n")))) }
     }
+
+    /// What is left of a lab that was destroyed.
+    fn left(&self, home: &Home) -> Vec<String> {
+        let mut left = (self.leftovers)(home);
+        left.extend(files(&home.state()));
+        left.extend(files(&home.path().join("run")));
+        left
+    }
+}
+
+/// What an `up` says, line by line.
+struct Said {
+    lines: Lines<BufReader<ChildStderr>>,
+    told: Vec<String>,
+}
+
+impl Said {
+    /// Takes the next line; whether there was one.
+    fn next(&mut self) -> bool {
+        let line = self.lines.next().and_then(Result::ok);
+        let more = line.is_some();
+        self.told.extend(line);
+        more
+    }
+}
+
+/// The last records of a lab that went wrong, before its home goes.
+fn records(home: &Home) -> String {
+    let mut all = String::new();
+    for lab in std::fs::read_dir(home.state()).into_iter().flatten().flatten() {
+        let text = std::fs::read(lab.path().join("journal")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        all += &format!("{}/journal:\n{}\n", lab.path().display(), lines[lines.len().saturating_sub(12)..].join("\n"));
+    }
+    all
 }
 
 /// One life with many kills; `LAB_KILL_SEEDS` says how many. `then` is what happens to the lab when it is up.
@@ -150,7 +226,11 @@ pub fn wear(subject: &Subject, course: &Course, kills: u64, then: impl Fn(&Home)
     let mut random = Random(number("LAB_KILL_SEED").unwrap_or(1));
     let home = Home::new();
     (subject.begin)(&home);
-    for _ in 0..number("LAB_KILL_SEEDS").unwrap_or(kills) {
+    for number in 0..number("LAB_KILL_SEEDS").unwrap_or(kills) {
+        // Every other one comes after something that the lab made was killed: then the next `up` finds both.
+        if number % 2 == 1 {
+            println!("{}", subject.strike(&home, &mut random).unwrap_or("nothing to hit".to_owned()));
+        }
         println!("{}", subject.kill(&home, course, &mut random));
     }
     let done = subject.finish(&home, subject.up).and_then(|()| (subject.converged)(&home));
@@ -159,15 +239,12 @@ pub fn wear(subject: &Subject, course: &Course, kills: u64, then: impl Fn(&Home)
     }
     let gone = subject.finish(&home, subject.destroy);
     done.and(gone).unwrap_or_else(|why| panic!("{why}"));
-    let left: Vec<String> = (subject.leftovers)(&home)
-        .into_iter()
-        .chain(files(&home.state()))
-        .chain(files(&home.path().join("run")))
-        .collect();
+    let left = subject.left(&home);
     assert!(left.is_empty(), "left behind: {left:?}");
 }
 
-/// Runs many lives at once, `few` of them where nobody asks for more, and fails with the seeds that went wrong.
+/// Runs many lives at once, `few` of them where nobody asks for more, after as many seeds as were lived before, and fails
+/// with the seeds that went wrong.
 pub fn storm(subject: &Subject, seeds: Range<u64>, few: u64, at_once: usize) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let course = subject.course();
@@ -178,8 +255,9 @@ pub fn storm(subject: &Subject, seeds: Range<u64>, few: u64, at_once: usize) {
         }
         return;
     }
-    let end = seeds.start + number("LAB_KILL_SEEDS").unwrap_or(few);
-    let (next, wrong, begun) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()), Instant::now());
+    let start = seeds.start + number("LAB_KILL_AFTER").unwrap_or(0);
+    let end = start + number("LAB_KILL_SEEDS").unwrap_or(few);
+    let (next, wrong, begun) = (AtomicU64::new(start), Mutex::new(Vec::new()), Instant::now());
     std::thread::scope(|scope| {
         for _ in 0..at_once {
             scope.spawn(|| {
@@ -188,18 +266,20 @@ pub fn storm(subject: &Subject, seeds: Range<u64>, few: u64, at_once: usize) {
                     if seed >= end {
                         return;
                     }
-                    if let Err(why) = subject.life(seed, &course) {
-                        eprintln!("seed {seed}: {why}");
-                        wrong.lock().unwrap().push(seed);
+                    match subject.life(seed, &course) {
+                        Ok(told) if at_once == 1 => println!("seed {seed}: {told}"),
+                        Ok(_) => {}
+                        Err(why) => wrong.lock().unwrap().push((seed, why)),
                     }
                 }
             });
         }
     });
     let wrong = wrong.into_inner().unwrap();
-    let lives = end - seeds.start;
+    let lives = end - start;
     println!("{lives} lives in {:.1} s, {} went wrong", begun.elapsed().as_secs_f64(), wrong.len());
-    assert!(wrong.is_empty(), "seeds {wrong:?}: run one alone with LAB_KILL_SEED=N");
+    let told: Vec<String> = wrong.iter().map(|(seed, why)| format!("seed {seed}: {why}")).collect();
+    assert!(wrong.is_empty(), "run one alone with LAB_KILL_SEED=N:\n{}", told.join("\n\n"));
 }
 
 /// All files below a folder, by their paths.
