@@ -215,7 +215,7 @@ pub enum DriverChoice {
     Auto,
     /// Virtual machines.
     Qemu,
-    /// System containers on the host's kernel, at full speed. Needs root.
+    /// System containers on the host's kernel, at full speed; of an ordinary user in a user namespace.
     Container,
     /// No nodes at all: scripts run on the host in a folder of the lab. For tests of `lab` itself.
     #[value(hide = true)]
@@ -331,7 +331,10 @@ pub enum BundleAction {
 #[derive(Debug, Subcommand)]
 pub enum ImageAction {
     /// Build an image, and the bundle it needs.
-    Build { name: String },
+    Build {
+        /// An image of the box, or a lab file, which means the image of that lab.
+        name: String,
+    },
     /// List the images in the cache.
     List {
         /// As JSON.

@@ -20,7 +20,7 @@ pub struct Base {
 
 /// The image of a lab: the one that it has, else one that is built where it is missing.
 pub async fn of(
-    lab: &Lab,
+    recipe: images::Wanted,
     wanted: &Wanted,
     old: Option<&LabRecord>,
     offline: bool,
@@ -38,8 +38,8 @@ pub async fn of(
         let content = proved.await.context(|| "prove the image".to_owned())??;
         return Ok(Base { image: old.image.clone(), content });
     }
-    let (name, paths, reporter) = (lab.image.clone(), paths.clone(), reporter.clone());
-    let built = tokio::task::spawn_blocking(move || images::ensure_image(&name, &paths, offline, &reporter));
+    let (paths, reporter) = (paths.clone(), reporter.clone());
+    let built = tokio::task::spawn_blocking(move || images::ensure_image(&recipe, &paths, offline, &reporter));
     let image = built.await.context(|| "build the image".to_owned())??;
     let content = image.manifest.content();
     Ok(Base { image: BaseImage { key: image.manifest.key, dir: image.dir }, content })

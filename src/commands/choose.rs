@@ -3,6 +3,7 @@
 use super::drivers::{AnyDriver, look_at_host, open};
 use crate::cli::DriverChoice;
 use crate::driver::choice::choose;
+use crate::driver::container;
 use crate::driver::{BaseImage, Driver, Facts};
 use crate::error::{Error, Result};
 use crate::lab::model::{Lab, Node};
@@ -47,6 +48,27 @@ pub async fn problems(wanted: &Wanted, nodes: &[Node], paths: &Paths) -> Vec<Err
             let qemu = look_at_host("qemu", nodes, paths).await;
             let container = look_at_host("container", nodes, paths).await;
             if qemu.is_empty() || container.is_empty() { Vec::new() } else { [qemu, container].concat() }
+        }
+    }
+}
+
+/// Whether the work must go on in a user namespace: nodes as containers, made by an ordinary user.
+///
+/// # Errors
+/// The host cannot do it.
+pub async fn goes_inside(wanted: &Wanted, nodes: &[Node], image: &BaseImage, paths: &Paths) -> Result<bool> {
+    if container::standing() != container::Standing::Outside {
+        return Ok(false);
+    }
+    match wanted {
+        Wanted::This(name) if name == "container" => {
+            together(look_at_host(name, nodes, paths).await)?;
+            Ok(true)
+        }
+        Wanted::This(_) => Ok(false),
+        Wanted::Auto => {
+            let fast = tried("qemu", nodes, image, paths).await.is_ok_and(|qemu| !qemu.facts().emulated);
+            Ok(!fast && look_at_host("container", nodes, paths).await.is_empty())
         }
     }
 }

@@ -1,5 +1,6 @@
 //! `lab bundle` and `lab image`; and for `up`: the image of a lab, built where it is missing.
 
+use super::which;
 use crate::bundle::{self, Bundle};
 use crate::driver::BaseImage;
 use crate::embedded;
@@ -9,7 +10,7 @@ use crate::image::{self, Image};
 use crate::paths::Paths;
 use crate::ui::table;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Builds the bundle, or finds it in the cache.
 pub fn bundle(name: &str, paths: &Paths, offline: bool, reporter: &Reporter) -> Result<Bundle> {
@@ -67,8 +68,9 @@ pub fn show_bundle(name: &str, json: bool, paths: &Paths) -> Result<String> {
 }
 
 /// Builds an image and the bundle it needs, or finds it in the cache. Blocks for minutes.
-pub fn ensure_image(name: &str, paths: &Paths, offline: bool, reporter: &Reporter) -> Result<Image> {
-    let (recipe, bundle_key) = image_recipe(name, paths)?;
+pub fn ensure_image(wanted: &Wanted, paths: &Paths, offline: bool, reporter: &Reporter) -> Result<Image> {
+    let name = &wanted.name;
+    let (recipe, bundle_key) = image_recipe(wanted, paths)?;
     let key = image::key(&recipe, bundle_key.as_deref());
     let cache = paths.cache.join("images");
     if let Some(found) = image::find(&cache, &key) {
@@ -83,7 +85,8 @@ pub fn ensure_image(name: &str, paths: &Paths, offline: bool, reporter: &Reporte
     }
     if offline {
         let why = format!("the image {name} is not in the cache, and --offline fetches nothing");
-        return Err(Error::failed("use the image", why).hint(format!("run `lab image build {name}` while online")));
+        let hint = format!("run `lab image build {}` while online", wanted.spoken());
+        return Err(Error::failed("use the image", why).hint(hint));
     }
     let unbuilt = match &recipe.bundle {
         Some(bundle) => find_bundle(bundle, paths)?.is_none(),
@@ -98,10 +101,11 @@ pub fn ensure_image(name: &str, paths: &Paths, offline: bool, reporter: &Reporte
 }
 
 /// A program of the bundle that this image is made with.
-pub fn program(image: &str, program: &str, paths: &Paths) -> Result<PathBuf> {
+pub fn program(image: &Wanted, program: &str, paths: &Paths) -> Result<PathBuf> {
     let what = || format!("run {program}");
     let (recipe, _) = image_recipe(image, paths)?;
-    let name = recipe.bundle.ok_or_else(|| Error::input(what(), format!("the image {image} has no bundle")))?;
+    let none = || Error::input(what(), format!("the image {} has no bundle", image.name));
+    let name = recipe.bundle.ok_or_else(none)?;
     let missing = |why: &str| Error::failed(what(), why).hint(format!("lab bundle build {name}"));
     let bundle = find_bundle(&name, paths)?.ok_or_else(|| missing("the bundle is not in the cache"))?;
     let path = bundle.dir.join(program);
@@ -147,29 +151,75 @@ fn tools(unbuilt_bundle: bool) -> Result<()> {
 }
 
 /// `lab image build`: builds again what is damaged.
-pub fn build_image(name: &str, paths: &Paths, reporter: &Reporter) -> Result<Image> {
-    let image = ensure_image(name, paths, false, reporter)?;
+pub fn build_image(named: &str, paths: &Paths, reporter: &Reporter) -> Result<Image> {
+    let wanted = &Wanted::named(named, paths)?;
+    let image = ensure_image(wanted, paths, false, reporter)?;
     if let Err(error) = image.verify() {
         reporter.note(error.why);
         std::fs::remove_dir_all(&image.dir).map_err(|e| Error::failed("remove a damaged image", e))?;
-        return ensure_image(name, paths, false, reporter);
+        return ensure_image(wanted, paths, false, reporter);
     }
     Ok(image)
 }
 
-/// Reads an image's recipe, to see that it can be.
-pub fn check_recipe(name: &str) -> Result<()> {
-    match embedded::template(&format!("images/{name}.yaml")) {
-        Some((file, text)) => image::Recipe::parse(&text, &file).map(drop),
-        // A recipe of the lab's own folder.
-        None => Ok(()),
+/// An image by its name, and the lab file beside which its recipe may stand.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    name: String,
+    file: Option<PathBuf>,
+}
+
+impl Wanted {
+    /// The image of a lab.
+    pub fn of(name: &str, file: Option<&Path>) -> Self {
+        Self { name: name.to_owned(), file: file.map(Path::to_owned) }
+    }
+
+    /// What a user names: an image of the box, or a lab file, which means the image of that lab.
+    fn named(name: &str, paths: &Paths) -> Result<Self> {
+        if !Path::new(name).is_file() {
+            return Ok(Self::of(name, None));
+        }
+        let found = which::find(Some(name), &[], paths)?;
+        Ok(Self::of(&found.lab.image, found.file.as_deref()))
+    }
+
+    /// What a user would name.
+    fn spoken(&self) -> String {
+        let own = self.file.as_ref().filter(|_| embedded::template(&self.path()).is_none());
+        own.map_or_else(|| self.name.clone(), |file| file.display().to_string())
+    }
+
+    fn path(&self) -> String {
+        format!("images/{}.yaml", self.name)
+    }
+
+    /// The recipe: of the box, else of the folder `templates` beside the lab file.
+    ///
+    /// # Errors
+    /// There is none, or it is not good.
+    pub fn recipe(&self) -> Result<image::Recipe> {
+        if let Some(recipe) = of_the_box(&self.name) {
+            return recipe;
+        }
+        let beside = self.file.as_ref().and_then(|file| file.parent()).map(|dir| dir.join("templates"));
+        let Some(own) = beside.map(|dir| dir.join(self.path())).filter(|own| own.is_file()) else {
+            let why = "there is no recipe of this name";
+            return Err(Error::input(format!("use the image {}", self.name), why)
+                .hint("one of another lab: lab image build LAB.yaml"));
+        };
+        let text = which::text_of(&own)?;
+        image::Recipe::derived(&text, &own.display().to_string(), |base| of_the_box(base)?.ok())
     }
 }
 
-fn image_recipe(name: &str, paths: &Paths) -> Result<(image::Recipe, Option<String>)> {
-    let (file, text) = embedded::template(&format!("images/{name}.yaml"))
-        .ok_or_else(|| Error::input(format!("use the image {name}"), "there is no recipe of this name"))?;
-    let recipe = image::Recipe::parse(&text, &file)?;
+fn of_the_box(name: &str) -> Option<Result<image::Recipe>> {
+    let (file, text) = embedded::template(&format!("images/{name}.yaml"))?;
+    Some(image::Recipe::parse(&text, &file))
+}
+
+fn image_recipe(wanted: &Wanted, paths: &Paths) -> Result<(image::Recipe, Option<String>)> {
+    let recipe = wanted.recipe()?;
     let bundle_key = match &recipe.bundle {
         Some(bundle) => {
             let (recipe, dir) = bundle_recipe(bundle, paths)?;

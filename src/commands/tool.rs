@@ -17,7 +17,8 @@ pub async fn tool(words: &[OsString], lab: Option<&str>, paths: &Paths) -> Resul
     let verb = verb.to_string_lossy();
     let record = record(&verb, lab, paths)?;
     let tool = &record.lab.tools[&*verb];
-    let program = images::program(&record.lab.image, &tool.program, paths)?;
+    let program =
+        images::program(&images::Wanted::of(&record.lab.image, record.file.as_deref()), &tool.program, paths)?;
     let mut command = Command::new(&program);
     command.args(args);
     for (variable, export) in &tool.env {

@@ -8,7 +8,7 @@ use super::timing::Timing;
 use super::{chapter, exports, host, images, keep, proof, silence, which};
 use crate::cli;
 use crate::driver::fake::{Fake, FakeReach};
-use crate::driver::{Driver, NodeSpec, NodeState};
+use crate::driver::{Driver, NodeSpec, NodeState, container};
 use crate::error::{Context as _, Error, Result};
 use crate::event::{Event, Reporter};
 use crate::executor::{Context, Reach, execute};
@@ -60,7 +60,12 @@ async fn bring_up(args: cli::Up, paths: &Paths, reporter: &Reporter, stop: &Stop
         }
         problems?;
     }
-    let base = base::of(&lab, &wanted, old.as_ref(), args.offline, paths, reporter).await?;
+    let recipe = images::Wanted::of(&lab.image, found.file.as_deref());
+    let base = base::of(recipe, &wanted, old.as_ref(), args.offline, paths, reporter).await?;
+    if choose::goes_inside(&wanted, &lab.nodes, &base.image, paths).await? {
+        // The lock goes with this program; the same words find the image in the cache there.
+        return Err(go_inside(&lab, paths));
+    }
     let (driver, line) = choose::driver(&wanted, &lab.nodes, &base.image, paths).await?;
     reporter.note(line);
     let base = match &old {
@@ -102,6 +107,20 @@ async fn bring_up(args: cli::Up, paths: &Paths, reporter: &Reporter, stop: &Stop
     drop(lock);
     let next = super::summary::next(&record.lab);
     Ok(format!("{summary}{}\n{name} is up, in {time}. Next:\n{next}", timing.table()))
+}
+
+/// Becomes the same `lab` in the user namespace of the lab's nodes.
+fn go_inside(lab: &Lab, paths: &Paths) -> Error {
+    let exe = match std::env::current_exe() {
+        Ok(exe) => exe,
+        Err(e) => return Error::failed("find our own executable", e),
+    };
+    let mut command = std::process::Command::new(exe);
+    command.args(std::env::args_os().skip(1));
+    // Inside the user is root: what the folders of this user are is told.
+    command.env("LAB_CACHE_DIR", &paths.cache).env("LAB_STATE_DIR", &paths.state).env("LAB_RUN_DIR", &paths.run);
+    let places: Vec<_> = lab.nodes.iter().map(|node| place(paths, &lab.name, &node.name)).collect();
+    container::enter(&places, command)
 }
 
 /// `lab plan`: what `up` would do, changing nothing.

@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 pub fn validate(args: &cli::Validate, paths: &Paths) -> Result<String> {
     let found = which::find_with(args.which.lab.as_deref(), &args.values, paths)?;
     let lab = &found.lab;
-    images::check_recipe(&lab.image)?;
+    images::Wanted::of(&lab.image, found.file.as_deref()).recipe()?;
     let problems = scripts(lab);
     if !problems.is_empty() {
         let plural = if problems.len() == 1 { "script bash" } else { "scripts bash" };

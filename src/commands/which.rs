@@ -132,11 +132,12 @@ impl Given {
 }
 
 fn read(name: &str, text: &str, beside: Option<&Path>, mut given: Given, paths: &Paths) -> Result<Lab> {
-    // A folder `templates` beside the lab file comes before the one in the binary, but for images: they are built from
-    // the binary's recipes.
+    // A folder `templates` beside the lab file comes before the one in the binary, but for images of the box: what their
+    // names say is the same in every lab.
     let own = beside.map(|dir| dir.join("templates"));
     let library = |path: &str| {
-        let file = own.as_ref().filter(|_| !path.starts_with("images/")).map(|dir| dir.join(path));
+        let image = path.starts_with("images/").then(|| embedded::template(path)).flatten();
+        let file = own.as_ref().filter(|_| image.is_none()).map(|dir| dir.join(path));
         let inside = |p: &PathBuf| p.is_file() && beside.is_some_and(|dir| is_within(p, dir));
         let found = file.filter(inside).and_then(|p| Some((shown(&p), std::fs::read_to_string(p).ok()?)));
         found.or_else(|| embedded::template(path))
@@ -169,16 +170,14 @@ fn below(root: &Path, dir: &Path, found: &mut Vec<String>) {
         let path = entry.path();
         if entry.file_type().is_ok_and(|t| t.is_dir()) {
             below(root, &path, found);
-        } else if let Some(path) = path.strip_prefix(root).ok().and_then(Path::to_str)
-            && !path.starts_with("images/")
-        {
+        } else if let Some(path) = path.strip_prefix(root).ok().and_then(Path::to_str) {
             found.push(path.to_owned());
         }
     }
 }
 
 /// The text of a file that the user gave. No more is read than any lab file has: the file may be huge.
-fn text_of(path: &Path) -> Result<String> {
+pub fn text_of(path: &Path) -> Result<String> {
     let what = || format!("read {}", path.display());
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).context(what)?;

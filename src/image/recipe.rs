@@ -43,11 +43,65 @@ impl Recipe {
                 None
             }
         };
-        match recipe {
-            Some(recipe) if problems.is_empty() => Ok(recipe),
-            _ => Err(Error::input(format!("use the image recipe {file}"), problems.render(file, text))),
-        }
+        finished(recipe, &problems, file, text)
     }
+}
+
+/// An image of a lab's own folder: one of the box with more packages.
+///
+/// It has neither files nor a script: both would run on the host while the image is built, and a lab file is to be
+/// trusted with its nodes alone. Steps write files and run scripts on nodes.
+impl Recipe {
+    /// Reads such a recipe; `base` gives the recipes of the box.
+    ///
+    /// # Errors
+    /// All problems at once, with their places.
+    pub fn derived(text: &str, file: &str, base: impl Fn(&str) -> Option<Recipe>) -> Result<Self> {
+        let mut problems = Problems::default();
+        let recipe = match parse(text) {
+            Ok(tree) => read_derived(&tree, base, &mut problems),
+            Err(problem) => {
+                problems.add(problem);
+                None
+            }
+        };
+        finished(recipe, &problems, file, text)
+    }
+}
+
+fn finished(recipe: Option<Recipe>, problems: &Problems, file: &str, text: &str) -> Result<Recipe> {
+    match recipe {
+        Some(recipe) if problems.is_empty() => Ok(recipe),
+        _ => Err(Error::input(format!("use the image recipe {file}"), problems.render(file, text))),
+    }
+}
+
+fn read_derived(tree: &Node, base: impl Fn(&str) -> Option<Recipe>, problems: &mut Problems) -> Option<Recipe> {
+    let mut map = MapReader::new(tree, "an image of a lab's folder", problems)?;
+    for key in ["image", "base", "packages"] {
+        map.required(key, problems);
+    }
+    let name = map.text("image", problems).map(str::to_owned);
+    let named = map.text("base", problems).map(str::to_owned);
+    let below = named.as_deref().and_then(base);
+    if let (Some(named), None) = (&named, &below) {
+        problems.add(Problem::new(map.span(), format!("there is no image `{named}` in the box to stand on")));
+    }
+    let more = map.texts("packages", problems);
+    for (package, span) in more.iter().filter(|(package, _)| !is_package(package)) {
+        problems.add(Problem::new(*span, format!("`{package}` is no name of a Debian package")));
+    }
+    let more: Vec<String> = more.into_iter().map(|(package, _)| package.to_owned()).collect();
+    map.finish(problems);
+    let below = below?;
+    let packages = below.packages.iter().cloned().chain(more).collect();
+    Some(Recipe { name: name?, packages, ..below })
+}
+
+/// Debian Policy 5.6.1: lower case letters, digits, plus, minus and full stop, a letter or digit first.
+fn is_package(name: &str) -> bool {
+    let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    name.len() >= 2 && letter(name.as_bytes()[0]) && name.bytes().all(|b| letter(b) || b"+-.".contains(&b))
 }
 
 fn read(tree: &Node, problems: &mut Problems) -> Option<Recipe> {
@@ -106,6 +160,27 @@ mod tests {
             assert_eq!(recipe.name, name);
             assert!(recipe.packages.contains(&"openssh-server".to_owned()));
         }
+    }
+
+    #[test]
+    fn an_image_of_a_labs_folder_is_one_of_the_box_with_more_packages() {
+        let plain = Recipe::parse("image: plain\nsuite: trixie\npackages: [dbus]\nrun: x\n", "plain").unwrap();
+        let derived = |text: &str| Recipe::derived(text, "own", |name| (name == "plain").then(|| plain.clone()));
+        let own = derived("image: own\nbase: plain\npackages: [nginx, g++]\n").unwrap();
+        assert_eq!(own, Recipe { name: "own".into(), packages: texts(&["dbus", "nginx", "g++"]), ..plain.clone() });
+        for bad in ["--x", "./a.deb", "a b", "?x", "a/b", "A", "a"] {
+            let why = derived(&format!("image: own\nbase: plain\npackages: ['{bad}']\n")).unwrap_err().why;
+            assert!(why.contains("no name of a Debian package"), "{why}");
+        }
+        for more in ["run: id", "files: {/x: {content: y}}", "suite: sid", "parts: {/a: b/c}"] {
+            let why = derived(&format!("image: own\nbase: plain\npackages: [nginx]\n{more}\n")).unwrap_err().why;
+            assert!(why.contains("allowed in an image of a lab's folder: base, image, packages"), "{why}");
+        }
+        assert!(derived("image: own\nbase: x\npackages: [nginx]\n").unwrap_err().why.contains("no image `x`"));
+    }
+
+    fn texts(all: &[&str]) -> Vec<String> {
+        all.iter().map(|t| (*t).to_owned()).collect()
     }
 
     #[test]

@@ -42,6 +42,8 @@ impl Manifest {
 
 const MANIFEST: &str = "manifest.json";
 const TREE: &str = "tree";
+/// Devices stay out of the tree: nodes get theirs from the runtime, and not everybody may make them.
+const NO_DEVICES: &str = "--exclude=./dev/*";
 
 /// Makes a built folder the image of its key.
 pub(super) fn seal(built: tempfile::TempDir, images: &Path, mut manifest: Manifest) -> Result<Image> {
@@ -118,7 +120,8 @@ impl Image {
         Ok(())
     }
 
-    /// The unpacked tree, for drivers that share the host's kernel; made at the first call. Needs root.
+    /// The unpacked tree, for drivers that share the host's kernel; made at the first call. Needs root, if only that of a
+    /// user namespace.
     ///
     /// # Errors
     /// The tree cannot be unpacked, or is not what was unpacked.
@@ -132,7 +135,8 @@ impl Image {
         let fresh = tempfile::Builder::new().prefix(lock::UNFINISHED).tempdir_in(&self.dir).context(what)?;
         std::fs::set_permissions(fresh.path(), std::fs::Permissions::from_mode(0o755)).context(what)?;
         let mut command = Command::new("tar");
-        command.args(["--xattrs", "--xattrs-include=*", "--numeric-owner", "-xpf"]).arg(self.dir.join("root.tar"));
+        command.args(["--xattrs", "--xattrs-include=*", "--numeric-owner", NO_DEVICES, "-xpf"]);
+        command.arg(self.dir.join("root.tar"));
         command.arg("-C").arg(fresh.path());
         let output = command::tied(&command).output().context(what)?;
         if !output.status.success() {
@@ -151,7 +155,7 @@ impl Image {
         }
         let what = || format!("use the image {}", self.manifest.name);
         let mut compare = Command::new("tar");
-        compare.arg("--compare").arg("-f").arg(self.dir.join("root.tar")).arg("-C").arg(tree);
+        compare.arg("--compare").arg(NO_DEVICES).arg("-f").arg(self.dir.join("root.tar")).arg("-C").arg(tree);
         let output = command::tied(&compare).output().context(what)?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stdout);

@@ -240,14 +240,28 @@ fn checks_are_read_as_closely_as_steps() {
 }
 
 #[test]
-fn an_image_beside_the_lab_file_is_refused_since_nothing_would_build_it() {
+fn an_image_beside_the_lab_file_is_one_of_the_box_with_more_packages_and_nothing_that_runs_on_the_host() {
     let home = Home::new();
     std::fs::create_dir_all(home.path().join("templates/images")).unwrap();
-    home.file("templates/images/mine.yaml", "image: mine\nsuite: trixie\n");
     home.file("lab.yaml", "lab: x\nimage: mine\nnodes: {n1: {}}\n");
+    home.file("templates/images/mine.yaml", "image: mine\nbase: plain\npackages: [nginx-light]\n");
+    let (out, err, code) = run(home.lab(&["validate"]));
+    assert_eq!((code, out.as_str()), (Some(0), "x: good, 1 nodes, 0 steps\n"), "{err}");
+    // Offline nothing is built: the message names what would build it.
+    let (_, err, code) = run(home.lab(&["up", "--driver", "container", "--offline"]));
+    assert!(code == Some(3) || err.contains("lab image build") && err.contains("lab.yaml"), "{err}");
+    for more in ["suite: trixie", "run: id", "files: {/etc/x: {content: y}}"] {
+        home.file("templates/images/mine.yaml", &format!("image: mine\nbase: plain\npackages: [a-b]\n{more}\n"));
+        let (_, err, code) = run(home.lab(&["validate"]));
+        assert!(
+            code == Some(2) && err.contains("allowed in an image of a lab's folder: base, image, packages"),
+            "{more}: {err}"
+        );
+    }
+    home.file("lab.yaml", "lab: x\nimage: other\nnodes: {n1: {}}\n");
     let (_, err, code) = run(home.lab(&["validate"]));
     assert_eq!(code, Some(2), "{err}");
-    assert!(err.contains("there is no image `mine`") && err.contains("images: kubernetes, plain"), "{err}");
+    assert!(err.contains("there is no image `other`") && err.contains("kubernetes, mine, plain"), "{err}");
 }
 
 #[test]

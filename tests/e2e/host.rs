@@ -53,7 +53,7 @@ pub fn host() -> BTreeSet<String> {
     add("mount", shell("cut -d' ' -f1-3 /proc/mounts"));
     add("link", shell("ip -br link | cut -d' ' -f1"));
     add("named netns", shell("ls /run/netns 2>/dev/null"));
-    add("cgroup", shell("find /sys/fs/cgroup -maxdepth 3 -name 'lab-*'"));
+    add("cgroup", shell("find /sys/fs/cgroup -maxdepth 7 -name 'lab-*'"));
     add("rule", shell("iptables-save 2>/dev/null | grep -v '^#' | sed 's/\\[.*\\]//'"));
     add("module", shell("cut -d' ' -f1 /proc/modules"));
     add("sysctl", shell(&format!("/sbin/sysctl {KEYS} 2>/dev/null")));

@@ -14,3 +14,4 @@ mod kill;
 mod labs;
 mod panic;
 mod two_nodes;
+mod v2_host;

@@ -1,5 +1,6 @@
 //! What a node's root may do on the host's kernel, each with its reason.
 
+use super::rootless::{Standing, standing};
 use std::collections::BTreeSet;
 
 /// Name, bit (linux/capability.h) and the reason why nodes have it. What the host itself lacks is left out; a node never
@@ -38,9 +39,9 @@ pub fn granted() -> Vec<String> {
     mine.into_iter().map(|name| format!("CAP_{name}")).collect()
 }
 
-/// Whether nodes may lower oom_score_adj.
+/// Whether nodes may lower oom_score_adj: the kernel asks for a capability of the host's own namespace.
 pub fn may_adjust_oom() -> bool {
-    granted().iter().any(|name| name == "CAP_SYS_RESOURCE")
+    standing() == Standing::Root && granted().iter().any(|name| name == "CAP_SYS_RESOURCE")
 }
 
 /// Whether this process may make namespaces and mounts at all.

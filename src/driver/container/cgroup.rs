@@ -2,6 +2,7 @@
 //! lower one as its root, so it cannot raise its own limits.
 
 use super::process;
+use super::rootless::{self, Standing};
 use crate::driver::Place;
 use crate::error::{Context, Error, Result};
 use crate::lab::model::Node;
@@ -33,7 +34,7 @@ pub fn is_v1() -> bool {
 }
 
 /// What nodes are limited by; the old layout has a hierarchy for each.
-const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
+pub const CONTROLLERS: [&str; 3] = ["cpu", "memory", "pids"];
 
 /// What stands against making nodes' cgroups below this mount point.
 pub fn problem(root: &Path) -> Option<Error> {
@@ -65,14 +66,48 @@ pub fn problem(root: &Path) -> Option<Error> {
 
 /// The runtime's cgroup of a node, as the runtime wants it.
 pub fn path(id: &str) -> String {
-    format!("/{id}/node")
+    format!("{}/node", trial(id))
+}
+
+/// The cgroup of a machine that is only tried.
+pub fn trial(id: &str) -> String {
+    let base = if rootless::standing() == Standing::Inside { rootless::delegated() } else { String::new() };
+    format!("{base}/{id}")
+}
+
+/// The node's level in the new layout, or where it would be. An ordinary user's nodes are below the scope of the `lab`
+/// that started them, which only looking tells.
+fn unified(id: &str) -> PathBuf {
+    let root = Path::new(ROOT);
+    let made = root.join(trial(id).trim_start_matches('/'));
+    if rootless::standing() == Standing::Root || made.is_dir() {
+        return made;
+    }
+    find(&rootless::territory(root), id).unwrap_or(made)
+}
+
+/// How far below a user's systemd the scopes with nodes are: a slice, a scope.
+const DEPTH: usize = 2;
+
+fn find(dir: &Path, id: &str) -> Option<PathBuf> {
+    below(dir, DEPTH).into_iter().map(|dir| dir.join(id)).find(|level| level.is_dir())
+}
+
+/// A folder and those below it, down to this depth.
+fn below(dir: &Path, depth: usize) -> Vec<PathBuf> {
+    let mut all = vec![dir.to_owned()];
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let deeper = entries.filter(|e| depth > 0 && e.file_type().is_ok_and(|t| t.is_dir()));
+    all.extend(deeper.flat_map(|entry| below(&entry.path(), depth - 1)));
+    all
 }
 
 /// Sets the limits of the node's level. The runtime has made it by now.
 pub fn limit(id: &str, node: &Node) -> Result<()> {
     for (file, value, needed) in limits(is_v1(), node) {
         let (controller, name) = file;
-        let to = Path::new(ROOT).join(controller).join(id).join(name);
+        let level = if is_v1() { Path::new(ROOT).join(controller).join(id) } else { unified(id) };
+        let to = level.join(name);
         match std::fs::write(&to, value) {
             // Hosts without swap accounting have no file for it.
             Err(e) if !needed && e.kind() == ErrorKind::NotFound => {}
@@ -105,7 +140,7 @@ fn limits(v1: bool, node: &Node) -> Vec<((&'static str, &'static str), String, b
 
 /// The node's level of the hierarchy that limits memory.
 pub fn memory(id: &str) -> PathBuf {
-    Path::new(ROOT).join(if is_v1() { "memory" } else { "" }).join(id)
+    if is_v1() { Path::new(ROOT).join("memory").join(id) } else { unified(id) }
 }
 
 /// How many processes the kernel killed in the node because its memory was full.
@@ -138,6 +173,12 @@ pub async fn remove(place: &Place) -> Result<()> {
 
 /// The same for cgroups of a node wherever they are.
 pub async fn clear(levels: &[PathBuf]) -> Result<()> {
+    for level in levels {
+        // The new layout ends all at once, also those whose users are not ours. The old one has no such file.
+        if level.join("cgroup.kill").exists() {
+            let _ = std::fs::write(level.join("cgroup.kill"), "1");
+        }
+    }
     for _ in 0..ROUNDS {
         let processes: BTreeSet<u32> = levels.iter().flat_map(|level| members(level)).collect();
         let processes: Vec<ProcessId> = processes.into_iter().filter_map(ProcessId::of).collect();
@@ -171,13 +212,18 @@ async fn remove_folder(folder: &Path) -> Result<()> {
 /// The node's level in each hierarchy that has one.
 pub fn levels(place: &Place) -> Vec<PathBuf> {
     let id = process::id(place);
-    let all = hierarchies(Path::new(ROOT)).into_iter().map(|hierarchy| hierarchy.join(&id));
-    all.filter(|level| level.is_dir()).collect()
+    let mut all = hierarchies(Path::new(ROOT));
+    all.extend(unified(&id).parent().map(Path::to_owned).filter(|dir| !all.contains(dir)));
+    all.into_iter().map(|dir| dir.join(&id)).filter(|level| level.is_dir()).collect()
 }
 
-/// The levels of all nodes on the host, whoever has them.
+/// The levels of all nodes that this user can have on the host, whoever has them.
 pub fn levels_of_nodes(root: &Path) -> Vec<PathBuf> {
-    let entries = hierarchies(root).into_iter().flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten());
+    let mut all = hierarchies(root);
+    if rootless::standing() != Standing::Root {
+        all.extend(below(&rootless::territory(root), DEPTH));
+    }
+    let entries = all.into_iter().flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten());
     let of_node = |e: &std::fs::DirEntry| e.file_name().to_str().is_some_and(process::is_id) && e.path().is_dir();
     entries.filter(of_node).map(|e| e.path()).collect()
 }
@@ -235,6 +281,15 @@ mod tests {
             std::fs::write(old.path().join(name).join("cgroup.procs"), "").unwrap();
         }
         assert!(problem(old.path()).is_none());
+    }
+
+    #[test]
+    fn the_level_of_an_ordinary_users_node_is_found_below_his_systemd() {
+        let dir = tempfile::tempdir().unwrap();
+        let level = dir.path().join("app.slice/run-r1.scope/lab-1");
+        std::fs::create_dir_all(level.join("node")).unwrap();
+        assert_eq!(find(dir.path(), "lab-1"), Some(level));
+        assert_eq!(find(dir.path(), "lab-2"), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! (a runtime only ever uses them as lower layers).
 
 use super::process;
+use super::rootless::{self, Standing};
 use crate::driver::NodeSpec;
 use crate::error::{Context, Error, Result};
 use crate::state::process::ProcessId;
@@ -50,7 +51,9 @@ impl Disk {
     fn overlay(&self, lower: &Path, name: &str) -> String {
         let part = |path: &Path| path.display().to_string();
         let (upper, work) = (self.dir.join(format!("{name}-upper")), self.dir.join(format!("{name}-work")));
-        format!("lowerdir={},upperdir={},workdir={}", part(lower), part(&upper), part(&work))
+        // Only root may write the attributes that an overlay otherwise keeps its notes in.
+        let attributes = if rootless::standing() == Standing::Root { "" } else { ",userxattr" };
+        format!("lowerdir={},upperdir={},workdir={}{attributes}", part(lower), part(&upper), part(&work))
     }
 
     /// Makes what is missing. Safe to call again after it was cut.

@@ -1,7 +1,8 @@
 //! The OCI runtime: runc or crun, whichever makes a machine like a node on this host.
 
 use super::disk::{remove_dir, remove_file};
-use super::{process, spec};
+use super::rootless::{self, Standing};
+use super::{cgroup, process, spec};
 use crate::driver::Place;
 use crate::error::{Context, Error, Result};
 use crate::state::write::atomically;
@@ -81,9 +82,10 @@ fn look_up(path: &OsStr, name: &str) -> Option<PathBuf> {
 /// What decides whether a runtime works, as a digest: this boot of the host, what we may do there, the programs.
 fn circumstances(path: &OsStr) -> String {
     let mut hasher = blake3::Hasher::new();
-    for file in ["/proc/sys/kernel/random/boot_id", "/proc/self/cgroup"] {
-        hasher.update(&std::fs::read(file).unwrap_or_default());
-    }
+    hasher.update(&std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default());
+    // Inside each `lab` has a cgroup of its own name.
+    let cgroup = || std::fs::read("/proc/self/cgroup").unwrap_or_default();
+    hasher.update(&if rootless::standing() == Standing::Inside { b"delegated".into() } else { cgroup() });
     hasher.update(super::capability::granted().join(" ").as_bytes());
     for program in CANDIDATES.into_iter().filter_map(|name| look_up(path, name)) {
         let told = std::fs::metadata(&program).map(|m| format!("{} {:?}", m.len(), m.modified().ok()));
@@ -106,7 +108,7 @@ async fn try_out(program: &Path, scratch: &Path) -> Result<()> {
     let bind = |part| json!({"destination": part, "type": "bind", "source": part, "options": ["bind", "ro"]});
     let id = format!("lab-trial-{}", std::process::id());
     let machine = spec::Machine {
-        cgroup: format!("/{id}"),
+        cgroup: cgroup::trial(&id),
         hostname: "trial",
         root: &root,
         args: vec!["true".into()],

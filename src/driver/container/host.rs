@@ -1,6 +1,7 @@
 //! What the host must have for system containers, each with the command that mends it. Looks, never changes.
 
-use super::{capability, cgroup, engine, nat};
+use super::rootless::{Standing, standing};
+use super::{capability, cgroup, engine, nat, ordinary};
 use crate::error::Error;
 use crate::lab::model::Node;
 use std::ffi::OsStr;
@@ -48,10 +49,15 @@ pub fn problems(nodes: &[Node]) -> Vec<Error> {
         text.trim().parse::<u64>().ok()
     };
     let mut all = Vec::new();
-    all.extend(privileges(capability::may_make_nodes()));
+    match standing() {
+        Standing::Outside => all.extend(ordinary::problems(&path)),
+        _ => {
+            all.extend(privileges(capability::may_make_nodes()));
+            all.extend(cgroup::problem(Path::new(cgroup::ROOT)));
+        }
+    }
     all.extend(programs(&path));
     all.extend(runtime(&path));
-    all.extend(cgroup::problem(Path::new(cgroup::ROOT)));
     all.extend(features(&builtin_parts(), |path| Path::new(path).exists()));
     for (key, least) in [
         ("fs.inotify.max_user_instances", INSTANCES_OF_HOST + INSTANCES_PER_NODE * count),

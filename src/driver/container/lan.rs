@@ -39,10 +39,15 @@ pub async fn open(place: &Place) -> Result<Lan> {
 pub fn find(place: &Place) -> Option<File> {
     let input = |process: ProcessId| held(process, PathBuf::from(format!("/proc/{}/fd/0", process.pid)));
     nat::find_all(place).into_iter().find_map(input).or_else(|| {
-        let keeper = keep::background(&place.run).find()?.process;
+        let keeper = keeper(place)?;
         let open = std::fs::read_dir(format!("/proc/{}/fd", keeper.pid)).ok()?;
         open.flatten().find_map(|entry| held(keeper, entry.path()))
     })
+}
+
+/// The lab's keeper.
+pub fn keeper(place: &Place) -> Option<ProcessId> {
+    Some(keep::background(&place.run).find()?.process)
 }
 
 fn held(process: ProcessId, descriptor: PathBuf) -> Option<File> {

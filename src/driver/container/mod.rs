@@ -1,4 +1,5 @@
-//! Nodes as system containers through an OCI runtime: systemd on the host's kernel, at full speed. Needs root.
+//! Nodes as system containers through an OCI runtime: systemd on the host's kernel, at full speed. Made by root, or by an
+//! ordinary user in a user namespace of his own.
 //!
 //! A node's namespaces hold nearly all that is made for it: its mounts, its links, its processes end with its first
 //! process. What is outside is found by names that follow from the node's place alone: cgroups, two helpers, a folder.
@@ -17,12 +18,15 @@ mod lan;
 mod leftover;
 mod memory;
 mod nat;
+mod ordinary;
 mod process;
 mod ready;
+mod rootless;
 mod spec;
 
 pub use self::keep::background as keeper;
 pub use self::leftover::{Group, find as leftovers};
+pub use self::rootless::{Standing, enter, standing};
 
 use self::disk::Disk;
 use self::engine::{Bundle, Engine};
@@ -44,7 +48,8 @@ const POWER_OFF_SIGNAL: &str = "RTMIN+3";
 
 /// The driver.
 pub struct Container {
-    engine: Engine,
+    /// None outside of the user namespace in which alone this user can make nodes: all else works there.
+    engine: Option<Engine>,
     facts: Facts,
 }
 
@@ -54,14 +59,16 @@ impl Container {
     /// # Errors
     /// None works; the reason of each is told.
     pub async fn detect(cache: &Path) -> Result<Self> {
-        let engine = engine::choose(&std::env::var_os("PATH").unwrap_or_default(), cache).await?;
+        let stands = standing();
+        if stands == Standing::Inside {
+            rootless::settle(Path::new(cgroup::ROOT))?;
+        }
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let engine = if stands == Standing::Outside { None } else { Some(engine::choose(&path, cache).await?) };
         let v1 = cgroup::is_v1();
-        let layout = if v1 { "cgroup v1" } else { "cgroup v2" };
-        let refused =
-            if engine.refused.is_empty() { String::new() } else { format!(" ({})", engine.refused.join("; ")) };
         let facts = Facts {
             name: "container".into(),
-            description: format!("system containers by {} on the host's kernel, {layout}{refused}", engine.name),
+            description: description(engine.as_ref(), stands, v1),
             slowness: 1,
             emulated: false,
             nested_kernel: true,
@@ -84,13 +91,18 @@ impl Container {
     /// What could not be removed; the rest is.
     pub async fn remove(place: &Place) -> Result<()> {
         let ended = end(place).await;
-        let removed = disk::remove_dir(&place.dir);
+        let mut removed = disk::remove_dir(&place.dir);
+        if removed.is_err() && standing() == Standing::Outside {
+            removed = rootless::remove_dir(&place.dir).await;
+        }
         ended.and(removed).map_err(|e| e.on(&place.node))
     }
 
     /// Makes the container, gives it links and limits, starts its systemd.
     async fn launch(&self, spec: &NodeSpec) -> Result<()> {
         let place = &spec.place;
+        let outside = || Error::failed("make the container", "this `lab` is not in the user's namespace of nodes");
+        let engine = self.engine.as_ref().ok_or_else(|| outside().hint(format!("lab up {}", spec.lab)))?;
         let id = process::id(place);
         let disk = Disk::of(spec);
         kernel::write_files(&place.dir.join("sysctl"))?;
@@ -103,12 +115,12 @@ impl Container {
             spec::Machine { cgroup: cgroup::path(&id), hostname: &spec.seed.hostname, root: &root, args, env, mounts };
         spec::write(&machine, &place.dir)?;
         let bundle = Bundle { place, overlay: disk.root_options(), root: root.clone(), console: console.end };
-        let pid = self.engine.create(bundle).await?;
+        let pid = engine.create(bundle).await?;
         let node = ProcessId::of(pid).ok_or_else(|| Error::failed("make the container", "it ended at once"))?;
         cgroup::limit(&id, &spec.node)?;
         connect(spec, node).await?;
         kernel::prepare(&place.dir.join("sysctl"), node).await?;
-        self.engine.start(place).await?;
+        engine.start(place).await?;
         // Last: a node with a record is one whose systemd was started with all that it needs.
         let text = serde_json::to_vec(&node).context(|| "record the node's process")?;
         atomically(&record(place), &text, 0o600)?;
@@ -134,6 +146,16 @@ impl Container {
         keep::tell(place);
         endpoint
     }
+}
+
+/// What the nodes are, for people.
+fn description(engine: Option<&Engine>, stands: Standing, v1: bool) -> String {
+    let layout = if v1 { "cgroup v1" } else { "cgroup v2" };
+    let namespace = if stands == Standing::Root { "" } else { ", in a user namespace" };
+    let refused = engine.map(|e| e.refused.join("; ")).filter(|refused| !refused.is_empty());
+    let refused = refused.map(|refused| format!(" ({refused})")).unwrap_or_default();
+    let by = engine.map(|e| format!(" by {}", e.name)).unwrap_or_default();
+    format!("system containers{by} on the host's kernel{namespace}, {layout}{refused}")
 }
 
 /// The machine id: the same at every start of a node.

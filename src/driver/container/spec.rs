@@ -1,5 +1,6 @@
 //! The runtime's configuration: systemd as the first program of a machine that has no kernel of its own.
 
+use super::rootless::{self, Standing};
 use super::{capability, kernel, ready};
 use crate::error::{Context, Result};
 use oci_spec::runtime::Spec;
@@ -48,6 +49,7 @@ fn config(machine: &Machine<'_>) -> Json {
     let mut env = vec!["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned()];
     env.extend(machine.env.iter().cloned());
     let mut mounts = base_mounts();
+    mounts.extend(silent_kernel());
     mounts.extend(machine.mounts.iter().cloned());
     let mut read_only = kernel::global_parts();
     read_only.extend(["/proc/bus", "/proc/irq", "/proc/sysrq-trigger"].map(str::to_owned));
@@ -71,11 +73,7 @@ fn config(machine: &Machine<'_>) -> Json {
             "namespaces": namespaces,
             "cgroupsPath": machine.cgroup,
             "resources": {"devices": device_rules()},
-            "devices": [
-                {"path": "/dev/net/tun", "type": "c", "major": 10, "minor": 200, "fileMode": 0o666, "uid": 0, "gid": 0},
-                // The kernel's messages are the host's; programs that insist on the device find a silent one.
-                {"path": "/dev/kmsg", "type": "c", "major": 1, "minor": 3, "fileMode": 0o600, "uid": 0, "gid": 0}
-            ],
+            "devices": devices(),
             // The last one has the host's serial number, which would be the same on all nodes.
             "maskedPaths": [
                 "/proc/kcore", "/proc/keys", "/proc/timer_list", "/sys/firmware", "/sys/devices/virtual/dmi"
@@ -83,6 +81,23 @@ fn config(machine: &Machine<'_>) -> Json {
             "readonlyPaths": read_only
         }
     })
+}
+
+/// Devices beside the usual ones.
+fn devices() -> Vec<Json> {
+    let device = |path: &str, major: u32, minor: u32, mode: u32| json!({"path": path, "type": "c", "major": major, "minor": minor, "fileMode": mode, "uid": 0, "gid": 0});
+    let mut all = vec![device("/dev/net/tun", 10, 200, 0o666)];
+    if rootless::standing() == Standing::Root {
+        // The kernel's messages are the host's; programs that insist on the device find a silent one.
+        all.push(device("/dev/kmsg", 1, 3, 0o600));
+    }
+    all
+}
+
+/// The same where nobody may make devices, and runtimes give the host's of that name instead.
+fn silent_kernel() -> Option<Json> {
+    let silent = json!({"destination": "/dev/kmsg", "type": "bind", "source": "/dev/null", "options": ["bind", "rw"]});
+    (rootless::standing() != Standing::Root).then_some(silent)
 }
 
 /// As many open files as the host lets us give, within reason: some programs close each of them at their start.
