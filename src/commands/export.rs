@@ -3,15 +3,19 @@
 use super::rendering::{Rendering, machine};
 use super::which;
 use crate::cli;
+use crate::driver::Facts;
 use crate::embedded;
 use crate::error::{Context, Error, Result};
+use crate::executor::scope_of_node;
 use crate::export::File;
-use crate::export::vagrant::{Parts, Placed, files, stand_in};
+use crate::export::vagrant::{ACCESS, Parts, Placed, PlacedCheck, files, stand_in};
 use crate::image::Recipe;
+use crate::lab::check::Expect;
 use crate::lab::model::Lab;
 use crate::observe::capture;
 use crate::paths::Paths;
 use crate::state::write;
+use crate::template;
 use std::path::Path;
 
 /// What a Vagrantfile of ours says.
@@ -33,17 +37,21 @@ pub fn export(args: &cli::ExportVagrant, paths: &Paths) -> Result<String> {
         std::fs::create_dir_all(folder).context(|| format!("make the folder {}", folder.display()))?;
         write::atomically(&path, content.as_bytes(), *mode)?;
     }
-    remove_old_steps(dir, &all)?;
+    remove_old(dir, &all)?;
     let dir = dir.display();
-    Ok(format!("{dir}: Vagrantfile and {} steps\n\nNext: cd {dir} && vagrant up && ./run\n", all.len() - 7))
+    let count = |folder: &str| all.iter().filter(|f| f.path.starts_with(folder)).count();
+    let (steps, checks) = (count("steps/"), count("checks/"));
+    Ok(format!("{dir}: Vagrantfile, {steps} steps, {checks} checks\n\nNext: cd {dir} && vagrant up && ./run\n"))
 }
 
-/// Steps of an earlier export that the lab has no more.
-fn remove_old_steps(dir: &Path, all: &[File]) -> Result<()> {
-    for entry in std::fs::read_dir(dir.join("steps")).into_iter().flatten().flatten() {
-        let name = format!("steps/{}", entry.file_name().to_string_lossy());
-        if !all.iter().any(|f| f.path == name) && name.ends_with(".sh") {
-            std::fs::remove_file(entry.path()).context(|| format!("remove {name}"))?;
+/// Steps and checks of an earlier export that the lab has no more.
+fn remove_old(dir: &Path, all: &[File]) -> Result<()> {
+    for folder in ["steps", "checks"] {
+        for entry in std::fs::read_dir(dir.join(folder)).into_iter().flatten().flatten() {
+            let name = format!("{folder}/{}", entry.file_name().to_string_lossy());
+            if !all.iter().any(|f| f.path == name) && name.ends_with(".sh") {
+                std::fs::remove_file(entry.path()).context(|| format!("remove {name}"))?;
+            }
         }
     }
     Ok(())
@@ -58,10 +66,32 @@ fn vagrant(lab: &Lab) -> Result<Vec<File>> {
             steps.push(Placed { step: rendering.step(index, node)?.0, node: node.clone() });
         }
     }
-    let (_, prelude) = embedded::template("vagrant/prelude.sh")
-        .ok_or_else(|| Error::failed("export the lab", "this `lab` carries no prelude for Vagrant"))?;
-    let image = image(&lab.image)?;
-    Ok(files(&Parts { lab, steps: &steps, image, prelude, capture: capture::script() }))
+    let checks = checks(lab, &facts)?;
+    let part = |name: &str| {
+        let missing = || Error::failed("export the lab", format!("this `lab` carries no {name} for Vagrant"));
+        embedded::template(&format!("vagrant/{name}")).map(|(_, text)| text).ok_or_else(missing)
+    };
+    let (prelude, for_checks, image) = (part("prelude.sh")?, part("checks.sh")?, image(&lab.image)?);
+    let (steps, checks, capture) = (&steps, &checks, capture::script());
+    Ok(files(&Parts { lab, steps, checks, image, prelude, for_checks, capture }))
+}
+
+/// The checks as they are held on each node; what is about the cluster, where its access is.
+fn checks(lab: &Lab, facts: &Facts) -> Result<Vec<PlacedCheck>> {
+    let mut all = Vec::new();
+    for check in &lab.checks {
+        let of_cluster = matches!(check.expect, Expect::Pods(_) | Expect::Service { .. });
+        let access = lab.exports.get(ACCESS).filter(|_| of_cluster).map(|e| vec![e.node.clone()]);
+        for node in access.unwrap_or_else(|| check.on.clone()) {
+            let mut check = check.clone();
+            if let Expect::Run { script, .. } = &mut check.expect {
+                let wrong = |why| Error::failed(format!("render the check {}", check.name), why).on(&node);
+                *script = template::render(script, &scope_of_node(lab, &node, facts)).map_err(wrong)?;
+            }
+            all.push(PlacedCheck { check, node });
+        }
+    }
+    Ok(all)
 }
 
 /// The script that makes a box what the image is, with the image's own files in it.

@@ -1,7 +1,8 @@
 //! The lab for Vagrant: fresh in this repository, the lab's own texts, and its scripts really run.
 
 use crate::support::{Home, run};
-use lab::executor::scope_of;
+use lab::executor::{scope_of, scope_of_node};
+use lab::lab::check::Expect;
 use lab::lab::resolve::{Beside, Sources, resolve_with};
 use lab::lab::{model::Action, rendered};
 use std::collections::BTreeMap;
@@ -99,6 +100,39 @@ fn its_steps_are_the_labs_own() {
         }
     }
     assert_eq!(seen, kept.len(), "and no others");
+    let kept = files(&root().join("vagrant/checks"));
+    let mut seen = 0;
+    for (index, check) in lab.checks.iter().enumerate() {
+        let of_cluster = matches!(check.expect, Expect::Pods(_) | Expect::Service { .. });
+        let on = if of_cluster { vec!["flannel-ctr".to_owned()] } else { check.on.clone() };
+        for node in on {
+            let file = format!("{:03}.{node}", index + 1);
+            let script = &kept[&format!("{file}.sh")];
+            let expected = match &check.expect {
+                Expect::Link { name, kind: Some(kind), mtu: Some(mtu) } => {
+                    format!("\nlink '{name}' '{kind}' '{mtu}'\n")
+                }
+                Expect::Route(route) => {
+                    let (count, within) = (route.count.unwrap(), route.within.unwrap());
+                    format!("\nroute '{count}' root '{within}' dev '{}'\n", route.dev.as_ref().unwrap())
+                }
+                Expect::Chain { table, name } => format!("\nchain '{table}' '{name}'\n"),
+                Expect::Pods(pods) => format!("\npods 'default' 'app=webpod' {} {} ''\n", pods.ready, pods.nodes),
+                Expect::Service { name, requests } => format!("\nservice '{}' {requests}\n", name.replace('/', "' '")),
+                Expect::Run { script, timeout } => {
+                    let text = lab::template::render(script, &scope_of_node(&lab, &node, &facts)).unwrap();
+                    format!("\nscript {timeout} <<'LAB_TEXT'\n{}\nLAB_TEXT\n", text.trim_end_matches('\n'))
+                }
+                other => panic!("{other:?}"),
+            };
+            assert!(script.contains(&expected), "{file}: {expected} in {script}");
+            assert_eq!(script.contains("export KUBECONFIG='/etc/kubernetes/admin.conf'"), of_cluster, "{file}");
+            let name = check.name.replace('\'', "'\\''");
+            assert!(runs.contains(&format!("\ncheck {node} {file} '{name}'\n")), "{file}");
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, kept.len(), "and no others");
 }
 
 #[test]
@@ -127,7 +161,7 @@ fn every_script_is_shell() {
         if name.ends_with(".sh") || name == "run" {
             let file = root().join("vagrant").join(&name);
             assert!(Command::new("bash").arg("-n").arg(&file).status().unwrap().success(), "{name}");
-            let first = name.starts_with("steps/") || name == "capture.sh";
+            let first = name.starts_with("steps/") || name.starts_with("checks/") || name == "capture.sh";
             assert!(first || text.contains("set -euo pipefail"), "{name}");
         }
     }
@@ -155,6 +189,9 @@ steps:
     check: {description: it is said, run: 'test -s "$LAB_NODE_ROOT/said"', every: 1s, timeout: 1s}
   - {name: put, template: {to: /etc/motd, mode: "0600", content: "{{ node.name }}\n"}}
   - {name: proof, on: n2, check: {description: the file is there, run: 'test "$(cat "$LAB_NODE_ROOT/etc/motd")" = n2; test ! -e "$LAB_NODE_ROOT/bad"', every: 1s, timeout: 1s}}
+checks:
+  - {name: lo is there, link: {name: lo, mtu: 65536}}
+  - {name: "it's said", on: n2, run: 'echo looking; test -s "$LAB_NODE_ROOT/said"; test ! -e "$LAB_NODE_ROOT/unsaid"'}
 "#;
 
 /// A `vagrant` and an `ssh` whose nodes are folders.
@@ -197,6 +234,12 @@ fn the_exported_steps_run_as_the_lab_says() {
     assert_eq!(node("said"), "a&b $x \"q\" \\1\n", "what is done is not done again");
     assert!(out.contains("== use on n2\ndone before\n"), "{out}");
     std::fs::remove_file(home.path().join("nodes/n2/var/lib/lab/use.done")).unwrap();
+    assert!(out.contains("PASS  lo is there (n1)\n") && out.contains("PASS  it's said (n2)\n"), "{out}");
+    std::fs::write(home.path().join("nodes/n2/unsaid"), "").unwrap();
+    let (out, err, good) = go();
+    assert!(!good && err.contains("1 of 3 checks do not hold"), "{out}{err}");
+    assert!(out.contains("FAIL  it's said (n2)\n      looking\n"), "{out}");
+    std::fs::remove_file(home.path().join("nodes/n2/unsaid")).unwrap();
     assert!(go().2);
     assert_eq!(node("said"), "a&b $x \"q\" \\1\nundone\na&b $x \"q\" \\1\n", "a second try is undone first");
     home.file("v/Vagrantfile", "somebody else's");

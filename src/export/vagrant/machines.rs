@@ -95,7 +95,7 @@ pub(super) fn readme(lab: &Lab) -> String {
         "# {title}\n\nThe lab `{name}` for Vagrant, written by `lab export vagrant {name}`.\n\n    vagrant up            # \
          --provider=libvirt where that is meant\n    ./run                 # the lab's steps; again to go on\n    vagrant \
          destroy -f\n\n`vagrant up` makes the nodes and installs what the image has; it needs the internet. `./run` does the steps of\n\
-         the lab one after another, the same scripts that `lab` runs. Observations are kept in `observations/`; the\n`checks` of the lab file are `lab`'s own and not part of this.\n\nVirtualBox \
+         the lab one after another, the same scripts that `lab` runs. Observations are kept in\n`observations/`. At its end it holds the lab's checks, each as a script: what does not hold is shown with what it\nprinted, and the exit code is 1.\n\nVirtualBox \
          refuses host-only addresses outside 192.168.56.0/21 until /etc/vbox/networks.conf allows them:\n\n    * {subnets}\n\n\
          `LAB_BOX` names another box: a Debian whose links are called eth0, eth1.\n",
         title = lab.title,

@@ -52,11 +52,16 @@ fn hold(out: &mut String, what: &str, probe: &Probe) {
 
 /// Hands a text to the prelude.
 fn text(out: &mut String, what: &str, text: &str) {
+    here(out, &format!("text {what}"), text);
+}
+
+/// Gives a text to a command as its input.
+pub(super) fn here(out: &mut String, command: &str, text: &str) {
     let mut mark = MARK.to_owned();
     while text.lines().any(|line| line == mark) {
         mark.push('_');
     }
-    let _ = writeln!(out, "text {what} <<'{mark}'");
+    let _ = writeln!(out, "{command} <<'{mark}'");
     out.push_str(text);
     if text.ends_with('\n') || text.is_empty() {
         let _ = writeln!(out, "{mark}");

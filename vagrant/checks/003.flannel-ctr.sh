@@ -1,0 +1,2 @@
+# flannel.1 is the tunnel between the nodes, on flannel-ctr: link
+link 'flannel.1' 'vxlan' '1450'

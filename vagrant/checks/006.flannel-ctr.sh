@@ -1,0 +1,2 @@
+# flannel lets the pods' packets through, on flannel-ctr: chain
+chain 'filter' 'FLANNEL-FWD'

@@ -1,0 +1,2 @@
+# flannel lets the pods' packets through, on flannel-w1: chain
+chain 'filter' 'FLANNEL-FWD'
