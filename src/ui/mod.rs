@@ -2,6 +2,7 @@
 
 mod page;
 mod plain;
+mod rows;
 mod style;
 mod table;
 mod terminal;

@@ -1,5 +1,6 @@
 //! Moving lines on a terminal: one per task under way, finished ones stay above.
 
+use super::rows::{CUT, Rows, Stderr};
 use super::style::{Colour, Style, printable};
 use super::{duration, plain};
 use crate::event::Event;
@@ -11,6 +12,8 @@ use std::time::Duration;
 
 /// How often a spinner turns.
 const TICK: Duration = Duration::from_millis(120);
+/// Draws in a second at most.
+const DRAWS: u8 = 20;
 
 /// A display on a terminal.
 pub struct Terminal {
@@ -37,7 +40,8 @@ impl Terminal {
             // When stderr is gone there is nobody left to tell.
             let _ = writeln!(std::io::stderr(), "{line}");
         };
-        Self::on(ProgressDrawTarget::stderr(), Box::new(stay), verbose, style)
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(Rows::new(Stderr::default())), DRAWS);
+        Self::on(target, Box::new(stay), verbose, style)
     }
 
     fn on(target: ProgressDrawTarget, stay: Box<dyn Fn(&str) + Send + Sync>, verbose: bool, style: Style) -> Self {
@@ -94,8 +98,8 @@ impl Terminal {
         let bar = self.bars.add(ProgressBar::new_spinner());
         let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner).get(task).copied();
         let about = expected.filter(|millis| *millis >= plain::NOTABLE).map_or(String::new(), about);
-        // `wide_msg` is cut to the width of each moment: a line never wraps, and a resize cannot leave rests.
-        if let Ok(style) = ProgressStyle::with_template(&format!("{{spinner}} {{wide_msg}} {{elapsed:>5}}{about}")) {
+        // `wide_msg` is cut to the width of each moment: a line never wraps.
+        if let Ok(style) = ProgressStyle::with_template(&format!("{{spinner}} {{wide_msg}}{CUT}  {{elapsed}}{about}")) {
             bar.set_style(style);
         }
         bar.set_message(label.clone());

@@ -12,6 +12,8 @@ struct Screen(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     lines: Vec<Vec<char>>,
+    /// The rows that run over into the next.
+    over: Vec<usize>,
     row: usize,
     column: usize,
     width: u16,
@@ -21,6 +23,7 @@ impl State {
     /// Writes one character; a full row wraps when the next one comes, as terminals do.
     fn put(&mut self, c: char) {
         if self.column >= usize::from(self.width) {
+            self.over.push(self.row);
             (self.row, self.column) = (self.row + 1, 0);
         }
         while self.lines.len() <= self.row {
@@ -33,12 +36,30 @@ impl State {
         line[self.column] = c;
         self.column += 1;
     }
+
+    /// A window of another width: what ran over is joined and wrapped anew, and the cursor goes with it.
+    fn resize(&mut self, width: u16) {
+        let (mut lines, mut row, mut joined) = (Vec::new(), 0, Vec::new());
+        for number in 0..self.lines.len() {
+            joined.extend_from_slice(&self.lines[number]);
+            if !self.over.contains(&number) {
+                let parts = joined.chunks(usize::from(width)).map(<[char]>::to_vec);
+                lines.extend(if joined.is_empty() { vec![Vec::new()] } else { parts.collect() });
+                joined.clear();
+            }
+            if number == self.row {
+                row = lines.len().saturating_sub(1);
+            }
+        }
+        (self.lines, self.row, self.width) = (lines, row, width);
+        self.over.clear();
+    }
 }
 
 impl Screen {
     fn new(width: u16) -> Self {
         let lines = vec![Vec::new()];
-        Self(Arc::new(Mutex::new(State { lines, row: 0, column: 0, width })))
+        Self(Arc::new(Mutex::new(State { lines, over: Vec::new(), row: 0, column: 0, width })))
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> Result<T> {
@@ -107,7 +128,7 @@ impl TermLike for Screen {
 
 fn terminal(width: u16) -> (Screen, Terminal) {
     let screen = Screen::new(width);
-    let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
+    let target = ProgressDrawTarget::term_like(Box::new(Rows::new(screen.clone())));
     let stay = screen.clone();
     let stay = Box::new(move |line: &str| stay.write_line(line).unwrap());
     (screen, Terminal::on(target, stay, false, Style::decide(Choice::Never, true, |_| None)))
@@ -166,4 +187,22 @@ fn what_took_long_before_is_foretold() {
     assert_eq!(lines[0], "about 1m05s, as in earlier runs here");
     assert!(lines[1].ends_with(" of ~1m05s") && !lines[2].contains('~'), "{text}");
     assert!(lines.iter().all(|l| l.chars().count() <= 60), "{text}");
+}
+
+#[test]
+fn a_window_that_becomes_wider_keeps_what_is_done() {
+    let (screen, terminal) = terminal(40);
+    let started = |task: &str| Event::Started { task: task.into(), node: Some("n1".into()), title: task.into() };
+    for line in ["first", "second", "third"] {
+        terminal.event(&Event::Note { message: line.into() });
+    }
+    ["a", "b", "c", "d"].iter().for_each(|task| terminal.event(&started(task)));
+    screen.with(|s| s.resize(160)).unwrap();
+    terminal.event(&Event::Progress { task: "a".into(), message: "half".into() });
+    terminal.event(&started("e"));
+    let text = screen.text();
+    assert!(text.starts_with("first\nsecond\nthird\n"), "{text}");
+    assert_eq!(text.lines().count(), 8, "{text}");
+    terminal.finish();
+    assert_eq!(screen.text(), "first\nsecond\nthird");
 }
