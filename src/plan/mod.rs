@@ -8,7 +8,7 @@ mod show;
 
 pub use expect::expected;
 pub use json::json;
-pub use select::{Selection, select};
+pub use select::{Selection, check, select};
 pub use show::show;
 
 use crate::driver::Facts;
@@ -33,7 +33,7 @@ pub struct Task {
     pub retried: bool,
     /// The very same thing was begun and nobody saw its end: it may still run on the node, or have ended there.
     pub resumable: bool,
-    /// It runs to look at something again and changes nothing: what follows need not run for its sake.
+    /// It looks at something and changes nothing: what follows need not run for its sake.
     pub only_looks: bool,
 }
 
@@ -99,9 +99,11 @@ pub fn plan(lab: &Lab, known: &Known) -> Vec<Task> {
                 verdict: Verdict::Done,
                 retried: false,
                 resumable: false,
-                only_looks: matches!(step.action, Action::Wait { .. } | Action::Check { .. }),
+                only_looks: !matches!(step.action, Action::Run { .. } | Action::File { .. }),
             };
-            tasks.push(judge(task, &nodes, &tasks, known));
+            // A picture of a node is no test of it.
+            let tests = !matches!(step.action, Action::Observe { .. });
+            tasks.push(judge(task, &nodes, tests, &tasks, known));
             ids.push((id, nodes));
         }
         for (id, nodes) in &ids {
@@ -114,8 +116,25 @@ pub fn plan(lab: &Lab, known: &Known) -> Vec<Task> {
         of_step.insert(&step.name, ids.into_iter().map(|(id, _)| id).collect());
         keys.insert(&step.name, key);
     }
+    tell_late_pictures(&mut tasks, lab);
     renew_expired(&mut tasks, lab, known);
     tasks
+}
+
+/// An observation that was left out is taken when there is more to see than the file's order says: that is told.
+fn tell_late_pictures(tasks: &mut [Task], lab: &Lab) {
+    let is_picture = |task: &Task| match task.kind {
+        TaskKind::Step { index, .. } => matches!(lab.steps[index].action, Action::Observe { .. }),
+        TaskKind::Boot { .. } => false,
+    };
+    let done: Vec<(String, BTreeSet<String>)> =
+        tasks.iter().filter(|t| t.verdict == Verdict::Done).map(|t| (t.id.clone(), t.needs.clone())).collect();
+    for task in tasks.iter_mut().filter(|t| is_picture(t)) {
+        let later = done.iter().find(|(_, needs)| needs.contains(&task.id));
+        if let (Verdict::Run { why }, Some((later, _))) = (&mut task.verdict, later) {
+            *why += &format!(", and will show what {later} did, too");
+        }
+    }
 }
 
 /// The tasks of a step, or of all parts of a composite step.
@@ -206,8 +225,8 @@ impl History {
 }
 
 /// Whether a step's task runs: it was never done, does something else now, or follows one that runs again. What was
-/// waited for or checked before a node was stopped is looked at again when it starts.
-fn judge(mut task: Task, nodes: &[String], before: &[Task], known: &Known) -> Task {
+/// waited for or checked (`tests`) before a node was stopped is looked at again when it starts.
+fn judge(mut task: Task, nodes: &[String], tests: bool, before: &[Task], known: &Known) -> Task {
     let history = History::of(nodes, known);
     let last = known.records.iter().skip(history.since).rfind(|r| r.task == task.id).filter(|_| history.ours);
     let gone = nodes.iter().any(|n| known.absent.contains(n));
@@ -222,7 +241,7 @@ fn judge(mut task: Task, nodes: &[String], before: &[Task], known: &Known) -> Ta
         Some(r) if r.what == What::Started => Some("it was begun and not finished".to_owned()),
         Some(r) if r.key != task.key => Some("it says something else now".to_owned()),
         Some(_) if again.is_some() => again.map(|t| format!("{} runs again", t.id)),
-        Some(_) => (task.only_looks && started).then(|| "its node starts again".to_owned()),
+        Some(_) => (tests && task.only_looks && started).then(|| "its node starts again".to_owned()),
     };
     task.only_looks &= !gone && again.is_none();
     task.retried = !gone && (last.is_some() || history.doubt);

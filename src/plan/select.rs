@@ -19,11 +19,23 @@ pub struct Selection {
     pub end: Option<usize>,
 }
 
+/// Whether the lab has what is named: told before anything is made for it.
+///
+/// # Errors
+/// It has no such step or node.
+pub fn check(lab: &Lab, wish: &Selection) -> Result<()> {
+    for step in wish.from.iter().chain(&wish.to) {
+        range(lab, step)?;
+    }
+    wish.only.iter().try_for_each(|node| known(node, "node", lab.nodes.iter().map(|n| n.name.as_str())))
+}
+
 /// The tasks that are meant, with needs among themselves only.
 ///
 /// # Errors
 /// The lab has no such step or node.
 pub fn select(lab: &Lab, mut tasks: Vec<Task>, wish: &Selection) -> Result<Vec<Task>> {
+    check(lab, wish)?;
     if let Some(from) = &wish.from {
         let (first, _) = range(lab, from)?;
         for task in &mut tasks {
@@ -41,9 +53,6 @@ pub fn select(lab: &Lab, mut tasks: Vec<Task>, wish: &Selection) -> Result<Vec<T
         tasks.retain(|t| !matches!(t.kind, TaskKind::Step { index, .. } if index >= end));
     }
     if !wish.only.is_empty() {
-        for node in &wish.only {
-            known(node, "node", lab.nodes.iter().map(|n| n.name.as_str()))?;
-        }
         tasks = of_nodes(lab, tasks, &wish.only);
     }
     let kept: BTreeSet<String> = tasks.iter().map(|t| t.id.clone()).collect();

@@ -261,3 +261,24 @@ fn no_prefix_of_a_journal_takes_a_step_for_done_on_a_disk_where_it_was_not() {
     let tasks = world.plan(LAB);
     assert!(running(&tasks).len() == 5 && tasks.iter().filter(|t| !t.key.is_empty()).all(|t| t.retried));
 }
+
+/// As after `up --only n1`: an observation of all nodes is left out, and what follows it is done.
+#[test]
+fn an_observation_that_was_left_out_runs_nothing_again() {
+    let text = LAB.replace("  - {name: join", "  - {observe: before}\n  - {name: join");
+    let mut world = World::new();
+    let tasks: Vec<Task> = world.plan(&text).into_iter().filter(|t| t.id != "observe before").collect();
+    world.finish(&tasks);
+    let tasks = world.plan(&text);
+    assert_eq!(running(&tasks), ["observe before"]);
+    let picture = tasks.iter().find(|t| t.id == "observe before").unwrap();
+    let why = "it was never run, and will show what join@n2 did, too";
+    assert_eq!(picture.verdict, Verdict::Run { why: why.into() });
+    // What comes before it runs again: then it is taken again, and what follows runs again.
+    let edited = text.replace("name: local, on: n1, run: 'true'", "name: local, on: n1, run: 'false'");
+    world.records.push(Record { time: 1, task: picture.id.clone(), key: picture.key.clone(), what: What::Done });
+    assert_eq!(running(&world.plan(&edited)), ["local@n1", "observe before", "join@n2", "late@n2", "observe after"]);
+    // A node that starts again is looked at, but no picture is taken anew.
+    world.running.remove("n2");
+    assert_eq!(running(&world.plan(&text)), ["boot n2"]);
+}
