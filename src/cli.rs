@@ -36,7 +36,7 @@ pub struct Cli {
     #[arg(long, value_enum, default_value = "auto", global = true, value_name = "WHEN")]
     pub color: Colour,
     /// The lab whose tool is meant, where several have it: lab --lab NAME TOOL ...
-    #[arg(long, value_name = "LAB")]
+    #[arg(long, value_name = "LAB", add = ArgValueCandidates::new(complete::labs))]
     pub lab: Option<String>,
 }
 
@@ -102,6 +102,7 @@ pub enum Verb {
                             lab logs --console --node flannel-ctr -n 50")]
     Logs(Logs),
     /// Show what `up` would run, and why.
+    #[command(after_help = "Examples:\n  lab plan flannel\n  lab plan --to before\n  lab plan --json ./my-lab.yaml")]
     Plan(Plan),
     /// Capture each node's links, routes, neighbours, FDB and rules, and keep them under a name.
     #[command(after_help = "Examples:\n  lab observe\n  lab observe flannel-w1 --name broken\n  lab observe --list")]
@@ -166,9 +167,10 @@ pub enum Verb {
                             A merged one is the context lab-NAME; `lab destroy` takes it out again.")]
     Kubeconfig(Kubeconfig),
     /// Forward ports of this host to a node, or through it to a service or a pod.
-    #[command(after_help = "Examples:\n  lab forward n1 8080:80              to the node's own port 80\n  \
-                            lab forward flannel-ctr 8080:10.96.12.3:80   to an address that the node reaches\n  \
-                            lab forward n1 :80                  from any free port; it is printed")]
+    #[command(after_help = "Examples:\n  lab forward flannel 8080:service/webpod:80   to a service of the cluster\n  \
+                            lab forward flannel :pod/curl-pod:8080       to a pod, from any free port; it is printed\n  \
+                            lab forward n1 8080:80                       to the node's own port 80\n  \
+                            lab forward flannel-w1 8080:10.96.12.3:80    to an address that the node reaches")]
     Forward(Forward),
     /// Print the script that completes verbs, labs and nodes in your shell.
     #[command(after_help = "Examples:\n  source <(lab completions bash)        in ~/.bashrc\n  \
@@ -243,7 +245,7 @@ pub struct Facts {
 #[derive(Debug, Args)]
 pub struct Plan {
     #[command(flatten)]
-    pub up: Up,
+    pub wish: Wish,
     /// As JSON.
     #[arg(long)]
     pub json: bool,
@@ -252,15 +254,10 @@ pub struct Plan {
 #[derive(Debug, Default, Args)]
 pub struct Up {
     #[command(flatten)]
-    pub which: Which,
-    /// How to make nodes. Without it: as the lab file says, else what suits this host.
-    #[arg(long, value_enum)]
-    pub driver: Option<DriverChoice>,
+    pub wish: Wish,
     /// Fetch nothing, and let the nodes reach nothing outside the lab.
     #[arg(long)]
     pub offline: bool,
-    #[command(flatten)]
-    pub values: Values,
     /// Stop at the end of a chapter and show its text; `lab next` goes on.
     #[arg(long)]
     pub chapters: bool,
@@ -270,6 +267,21 @@ pub struct Up {
     /// Go to the chapter after those that are finished: `lab next`.
     #[arg(skip)]
     pub next: bool,
+    /// Show what would run, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// Which lab, how, and how much of it: what decides on the tasks of a run.
+#[derive(Debug, Default, Args)]
+pub struct Wish {
+    #[command(flatten)]
+    pub which: Which,
+    /// How to make nodes. Without it: as the lab file says, else what suits this host.
+    #[arg(long, value_enum)]
+    pub driver: Option<DriverChoice>,
+    #[command(flatten)]
+    pub values: Values,
     /// Stop after this step; a composite step's name means all its parts.
     #[arg(long, value_name = "STEP", add = ArgValueCandidates::new(complete::steps))]
     pub to: Option<String>,
@@ -279,9 +291,6 @@ pub struct Up {
     /// Only this node, and what its steps need of others; may be given several times.
     #[arg(long, value_name = "NODE", add = ArgValueCandidates::new(complete::nodes))]
     pub only: Vec<String>,
-    /// Show what would run, and change nothing.
-    #[arg(long)]
-    pub dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -330,10 +339,11 @@ pub enum BundleAction {
 
 #[derive(Debug, Subcommand)]
 pub enum ImageAction {
-    /// Build an image, and the bundle it needs.
+    /// Build an image, and the bundle it needs; what is there and whole stays.
     Build {
-        /// An image of the box, or a lab file, which means the image of that lab.
-        name: String,
+        /// An image of the box, or a lab file, which means the image of that lab. Without it: all of the box.
+        #[arg(add = ArgValueCandidates::new(complete::images))]
+        name: Option<String>,
     },
     /// List the images in the cache.
     List {

@@ -17,6 +17,12 @@ pub fn labs() -> Vec<(String, &'static str)> {
     all
 }
 
+/// The images that there are recipes for.
+pub fn images() -> Vec<String> {
+    let name = |path: &String| Some(path.strip_prefix("images/")?.strip_suffix(".yaml")?.to_owned());
+    template_paths().iter().filter_map(name).collect()
+}
+
 /// A template by its path below `templates/`: its name for messages and its text.
 pub fn template(path: &str) -> Option<(String, String)> {
     let text = TEMPLATES.get_file(path)?.contents_utf8()?;

@@ -1,7 +1,8 @@
 //! The verbs of who writes a lab.
 
-use super::{DriverChoice, Which};
+use super::{DriverChoice, Which, complete};
 use clap::{Args, Subcommand, ValueEnum};
+use clap_complete::ArgValueCandidates;
 use std::path::PathBuf;
 
 /// Values given from outside.
@@ -28,7 +29,7 @@ pub struct Init {
     /// The lab's name. Without it: this folder's.
     pub name: Option<String>,
     /// Begin with a copy of a lab in the box.
-    #[arg(long, value_name = "LAB")]
+    #[arg(long, value_name = "LAB", add = ArgValueCandidates::new(complete::boxed))]
     pub from: Option<String>,
     /// Write over a lab file that is there.
     #[arg(long)]
@@ -38,12 +39,13 @@ pub struct Init {
 #[derive(Debug, Args)]
 pub struct Render {
     /// The step; a composite one shows all its parts.
+    #[arg(add = ArgValueCandidates::new(complete::steps))]
     pub step: String,
     /// The lab. Without it: lab.yaml here, else the only lab there is.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(complete::labs))]
     pub lab: Option<String>,
     /// Only as it runs on this node.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(complete::nodes))]
     pub node: Option<String>,
     /// As nodes of this driver would be told. Without it: the lab's driver, else what suits this host.
     #[arg(long, value_enum)]
@@ -82,13 +84,17 @@ pub struct Next {
 #[derive(Debug, Args)]
 pub struct Chapters {
     /// Show the text of this chapter.
+    #[arg(add = ArgValueCandidates::new(complete::chapters))]
     pub chapter: Option<String>,
     /// The lab. Without it: lab.yaml here, else the only lab there is.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(complete::labs))]
     pub lab: Option<String>,
     /// The language of the text, as `ko`. Without it: the locale's.
     #[arg(long, value_name = "LANGUAGE")]
     pub lang: Option<String>,
+    /// As JSON, with all texts.
+    #[arg(long, conflicts_with_all = ["chapter", "lang"])]
+    pub json: bool,
 }
 
 #[derive(Debug, Subcommand)]

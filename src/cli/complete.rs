@@ -48,9 +48,26 @@ pub fn labs() -> Vec<CompletionCandidate> {
     names.into_iter().map(CompletionCandidate::new).collect()
 }
 
+/// Labs in the box.
+pub fn boxed() -> Vec<CompletionCandidate> {
+    embedded::labs().into_iter().map(|(name, _)| CompletionCandidate::new(name)).collect()
+}
+
+/// Images that there are recipes for.
+pub fn images() -> Vec<CompletionCandidate> {
+    embedded::images().into_iter().map(CompletionCandidate::new).collect()
+}
+
 /// Nodes of labs that exist.
 pub fn nodes() -> Vec<CompletionCandidate> {
     records().iter().flat_map(|r| r.lab.nodes.iter().map(|n| CompletionCandidate::new(&n.name))).collect()
+}
+
+/// Nodes of labs that exist, and these labs.
+pub fn nodes_and_labs() -> Vec<CompletionCandidate> {
+    let mut all = nodes();
+    all.extend(existing(&Paths::from_env()).into_iter().map(CompletionCandidate::new));
+    all
 }
 
 /// Nodes as the begin of a path there.
@@ -59,6 +76,22 @@ pub fn places() -> Vec<CompletionCandidate> {
         .iter()
         .flat_map(|r| r.lab.nodes.iter().map(|n| CompletionCandidate::new(format!("{}:", n.name))))
         .collect()
+}
+
+/// Chapters of labs that exist.
+pub fn chapters() -> Vec<CompletionCandidate> {
+    records().iter().flat_map(|r| r.lab.chapters.iter().map(|c| CompletionCandidate::new(&c.name))).collect()
+}
+
+/// Observations of labs that exist.
+pub fn observations() -> Vec<CompletionCandidate> {
+    let paths = Paths::from_env();
+    let folders = existing(&paths).into_iter().map(|name| paths.lab(&name).join("observations"));
+    let entries = folders.flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten());
+    let mut names: Vec<String> = entries.filter_map(|e| e.file_name().into_string().ok()).collect();
+    names.sort();
+    names.dedup();
+    names.into_iter().map(CompletionCandidate::new).collect()
 }
 
 /// Steps of labs that exist, composite ones by their own name.

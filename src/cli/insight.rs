@@ -1,17 +1,20 @@
 //! Arguments of the verbs that look into the network.
 
+use super::complete;
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCandidates;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Observe {
     /// The nodes; all where none is named.
+    #[arg(add = ArgValueCandidates::new(complete::nodes))]
     pub nodes: Vec<String>,
     /// The name it is kept under; `lab diff` and the others use it. One of the same name is replaced.
     #[arg(long, default_value = "now")]
     pub name: String,
     /// The lab, where several exist.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(complete::labs))]
     pub lab: Option<String>,
     /// Capture the connections that the kernel tracks, too.
     #[arg(long)]
@@ -27,14 +30,16 @@ pub struct Observe {
 #[derive(Debug, Args)]
 pub struct Diff {
     /// The name of an observation.
+    #[arg(add = ArgValueCandidates::new(complete::observations))]
     pub before: String,
     /// The name of a later one; without it the nodes are observed now.
+    #[arg(add = ArgValueCandidates::new(complete::observations))]
     pub after: Option<String>,
     /// Only these nodes.
-    #[arg(long, value_name = "NODE")]
+    #[arg(long, value_name = "NODE", add = ArgValueCandidates::new(complete::nodes))]
     pub node: Vec<String>,
     /// The lab, where several exist.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(complete::labs))]
     pub lab: Option<String>,
     /// Show the changes of kube-proxy and kubelet, too; else they are only counted.
     #[arg(long)]
@@ -55,10 +60,10 @@ pub struct Explain {
     #[command(subcommand)]
     pub subject: Subject,
     /// The lab, where several exist.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, add = ArgValueCandidates::new(complete::labs))]
     pub lab: Option<String>,
     /// Explain from this observation; without it the nodes are observed now.
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, global = true, value_name = "NAME", add = ArgValueCandidates::new(complete::observations))]
     pub at: Option<String>,
     /// As JSON.
     #[arg(long, global = true)]
@@ -90,14 +95,22 @@ pub enum Subject {
         to: Vec<String>,
     },
     /// Which route a node takes to an address, over all tables.
-    Route { node: String, address: String },
+    Route {
+        #[arg(add = ArgValueCandidates::new(complete::nodes))]
+        node: String,
+        address: String,
+    },
     /// Why each link, route and rule of a node is there: who made it.
-    Node { node: String },
+    Node {
+        #[arg(add = ArgValueCandidates::new(complete::nodes))]
+        node: String,
+    },
 }
 
 #[derive(Debug, Args)]
 pub struct Check {
     /// The name of a lab, or a lab file. Without it: lab.yaml here, else the only lab there is.
+    #[arg(add = ArgValueCandidates::new(complete::labs))]
     pub lab: Option<String>,
     /// As JSON.
     #[arg(long, conflicts_with = "junit")]
@@ -110,10 +123,10 @@ pub struct Check {
 #[derive(Debug, Args)]
 pub struct Graph {
     /// The lab, where several exist.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(complete::labs))]
     pub lab: Option<String>,
     /// Draw from this observation; without it the nodes are observed now.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(complete::observations))]
     pub at: Option<String>,
     /// Mark the way of packets from this pod.
     #[arg(long, value_name = "POD", requires = "to")]
@@ -129,16 +142,16 @@ pub struct Graph {
 #[derive(Debug, Args)]
 pub struct Report {
     /// The lab, where several exist.
-    #[arg(long)]
+    #[arg(long, add = ArgValueCandidates::new(complete::labs))]
     pub lab: Option<String>,
     /// The observation before the step that is reported on.
-    #[arg(long, default_value = "before", value_name = "NAME")]
+    #[arg(long, default_value = "before", value_name = "NAME", add = ArgValueCandidates::new(complete::observations))]
     pub before: String,
     /// The observation after it.
-    #[arg(long, default_value = "after", value_name = "NAME")]
+    #[arg(long, default_value = "after", value_name = "NAME", add = ArgValueCandidates::new(complete::observations))]
     pub after: String,
     /// The observation that services are explained from; without it the latest that is kept.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(complete::observations))]
     pub at: Option<String>,
     /// Write one HTML file that holds everything.
     #[arg(long, value_name = "FILE", conflicts_with = "markdown")]

@@ -77,10 +77,11 @@ pub struct Kubeconfig {
 
 #[derive(Debug, Args)]
 pub struct Forward {
-    /// The node that makes the connections.
-    #[arg(add = ArgValueCandidates::new(complete::nodes))]
+    /// The node that makes the connections, or a lab: its node that has access to the cluster.
+    #[arg(add = ArgValueCandidates::new(complete::nodes_and_labs))]
     pub node: String,
-    /// [LOCAL:][HOST:]PORT: from a port of 127.0.0.1 here to one of the node, or of a host that the node reaches.
+    /// [LOCAL:][HOST:]PORT: from a port of 127.0.0.1 here to one of the node, or of a host that the node reaches;
+    /// [LOCAL:]service/[NAMESPACE/]NAME[:PORT] or [LOCAL:]pod/[NAMESPACE/]NAME:PORT: to what has this name.
     #[arg(required = true, value_name = "PORTS")]
     pub ports: Vec<String>,
     /// The lab, where several have a node of this name.

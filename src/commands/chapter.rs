@@ -9,6 +9,7 @@ use crate::paths::Paths;
 use crate::state::record::LabRecord;
 use crate::state::write;
 use crate::ui::{page, table};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// `lab next`: runs the next chapter and shows its text.
@@ -16,13 +17,15 @@ pub async fn next(args: cli::Next, paths: &Paths, reporter: &Reporter) -> Result
     let record = record(args.which.lab.as_deref(), paths)?;
     let lab = &record.lab;
     if finished(&paths.lab(&lab.name)) >= lab.chapters.len() {
-        let end = "that was the last chapter";
-        return Ok(format!("{}: {end}; `lab chapters NAME` shows a text again\n", lab.name));
+        let first = lab.chapters.first().map_or("", |c| c.name.as_str());
+        let again = format!("`lab chapters {first} --lab {}` shows a text again", lab.name);
+        return Ok(format!("{}: that was the last chapter; {again}\n", lab.name));
     }
     // The record knows the file; a lab in the box may have the same name.
     let file = record.file.as_ref().filter(|f| f.is_file()).map(|f| f.display().to_string());
+    let which = cli::Which { lab: Some(file.unwrap_or_else(|| lab.name.clone())) };
     let up = cli::Up {
-        which: cli::Which { lab: Some(file.unwrap_or_else(|| lab.name.clone())) },
+        wish: cli::Wish { which, ..cli::Wish::default() },
         chapters: true,
         lang: args.lang,
         offline: record.offline,
@@ -38,6 +41,11 @@ pub fn chapters(args: &cli::Chapters, paths: &Paths) -> Result<String> {
     some(&lab)?;
     let language = language(args.lang.as_deref(), |name| std::env::var(name).ok());
     let finished = finished(&paths.lab(&lab.name));
+    if args.json {
+        let one = |(n, c): (usize, &Chapter)| json!({"name": c.name, "done": n < finished, "texts": c.text});
+        let all: Vec<_> = lab.chapters.iter().enumerate().map(one).collect();
+        return Ok(super::json("chapters", json!({"lab": lab.name, "chapters": all})));
+    }
     let Some(name) = &args.chapter else {
         let state = |number: usize| if number < finished { "done" } else { "-" };
         let row = |(n, c): (usize, &Chapter)| vec![c.name.clone(), state(n).into(), c.title_in(&language).into()];
@@ -47,7 +55,8 @@ pub fn chapters(args: &cli::Chapters, paths: &Paths) -> Result<String> {
     let found = lab.chapters.iter().find(|c| c.name == *name);
     let chapter = found.ok_or_else(|| {
         let known: Vec<&str> = lab.chapters.iter().map(|c| c.name.as_str()).collect();
-        Error::input(format!("show the chapter {name}"), format!("the lab {} has {}", lab.name, known.join(", ")))
+        let why = format!("the lab {} has {}", lab.name, known.join(", "));
+        which::near(Error::input(format!("show the chapter {name}"), why), name, known)
     })?;
     Ok(page(chapter.text_in(&language)).trim_end().to_owned() + "\n")
 }
@@ -76,13 +85,13 @@ pub fn goal(lab: &Lab, next: bool, dir: &Path) -> Result<usize> {
 }
 
 /// Keeps that the chapter is finished, and shows its text.
-pub fn finish(lab: &Lab, number: usize, language: Option<&str>, dir: &Path) -> Result<String> {
-    keep(dir, number + 1)?;
+pub fn finish(lab: &Lab, number: usize, language: Option<&str>, paths: &Paths) -> Result<String> {
+    keep(&paths.lab(&lab.name), number + 1)?;
     let language = self::language(language, |name| std::env::var(name).ok());
     let Some(chapter) = lab.chapters.get(number) else { return Ok(String::new()) };
     let count = format!("Chapter {} of {} ({})", number + 1, lab.chapters.len(), chapter.name);
     let next = match lab.chapters.get(number + 1) {
-        Some(next) => format!("lab next goes on: {}", next.title_in(&language)),
+        Some(next) => format!("lab next{} goes on: {}", which::word(&lab.name, paths), next.title_in(&language)),
         None => format!("that was the last chapter; lab destroy {} removes everything", lab.name),
     };
     Ok(format!("\n{}{count}; {next}\n", page(chapter.text_in(&language))))

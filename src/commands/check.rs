@@ -125,13 +125,19 @@ async fn script_on(node: &str, script: &str, timeout: u64, record: &LabRecord, p
     let (exit, out, err) = ran?;
     let mut printed = ui::harmless(&format!("{out}{err}"));
     if !exit.ok() {
-        printed += &format!("\n{}", exit.in_words());
+        printed = format!("{}\n{}", printed.trim_end(), exit.in_words());
     }
     Ok(Finding::of_script(node, exit.ok(), printed.trim()))
 }
 
 /// Each check with its evidence, and how many hold.
 pub fn shown(results: &[Checked], coloured: bool) -> String {
+    let held = results.iter().filter(|r| r.passed).count();
+    evidence(results, coloured) + &format!("{held} of {} checks hold\n", results.len())
+}
+
+/// Each check with its evidence.
+pub fn evidence(results: &[Checked], coloured: bool) -> String {
     let mut out = String::new();
     for result in results {
         out += &format!("{}  {}\n", ui::verdict(result.passed, coloured), result.name);
@@ -146,6 +152,5 @@ pub fn shown(results: &[Checked], coloured: bool) -> String {
             out += &format!("        hint: {hint}\n");
         }
     }
-    let held = results.iter().filter(|r| r.passed).count();
-    out + &format!("{held} of {} checks hold\n", results.len())
+    out
 }

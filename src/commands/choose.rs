@@ -1,9 +1,11 @@
 //! Which driver a lab gets: the one that made its nodes, the command line's, the lab file's, else what suits the host.
 
 use super::drivers::{AnyDriver, look_at_host, open};
+use super::rendering::machine;
 use crate::cli::DriverChoice;
 use crate::driver::choice::choose;
 use crate::driver::container;
+use crate::driver::qemu::Qemu;
 use crate::driver::{BaseImage, Driver, Facts};
 use crate::error::{Error, Result};
 use crate::lab::model::{Lab, Node};
@@ -85,6 +87,19 @@ pub async fn driver(wanted: &Wanted, nodes: &[Node], image: &BaseImage, paths: &
         line += "; `--driver container` runs the same lab on this host's kernel at full speed";
     }
     Ok((driver, line))
+}
+
+/// What is true of nodes that are still to be made. Without an image virtual machines cannot be tried; where hardware
+/// could make them fast, it is believed to.
+pub async fn foretold(wanted: &Wanted, image: Option<&BaseImage>, paths: &Paths) -> Facts {
+    let nothing = BaseImage { key: String::new(), dir: Default::default() };
+    let untried = *wanted == Wanted::Auto && image.is_none();
+    if untried && Qemu::may_be_fast() && look_at_host("qemu", &[], paths).await.is_empty() {
+        return machine("qemu");
+    }
+    let image = image.unwrap_or(&nothing);
+    let name = if let Wanted::This(name) = wanted { name } else { "qemu" };
+    driver(wanted, &[], image, paths).await.map_or_else(|_| machine(name), |(driver, _)| driver.facts().clone())
 }
 
 /// Tries both on this host.

@@ -93,7 +93,7 @@ pub async fn count_requests(
     let (exit, out, err) = collect(&remote, &client.command, b"").await?;
     let sent = explain::sent(&out);
     if !exit.ok() || sent.is_empty() {
-        let why = format!("{exit:?}: {}", err.trim());
+        let why = format!("{}: {}", exit.in_words(), err.trim());
         return Err(Error::failed(format!("open connections from {}", client.from), why).on(&client.node));
     }
     let after = take_observation(&remote, &client.node, &wanted).await?;

@@ -1,46 +1,54 @@
 //! `lab forward`: ports of this host that lead to a node, or through it to anything that it reaches.
 
-use super::reach::{self, AnyRemote};
+use super::reach::{self, AnyRemote, Running};
+use super::{observed, which};
 use crate::cli;
 use crate::error::{Context, Error, Result};
 use crate::event::Reporter;
+use crate::observe::Cluster;
 use crate::paths::Paths;
-use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use wish::{ITSELF, Local, To, Wish};
 
-/// What the node is asked for where only a port is named.
-const ITSELF: &str = "127.0.0.1";
+mod wish;
 
-/// One forward as the user writes it.
+/// A forward that can be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Wish {
-    /// None for any free one.
-    local: Option<u16>,
+struct Way {
+    /// 0 for any free one.
+    local: u16,
     host: String,
     port: u16,
+    /// The name that it was given by, if one.
+    named: Option<String>,
 }
 
 /// Listens until the user ends it.
 pub async fn forward(args: cli::Forward, paths: &Paths, reporter: &Reporter) -> Result<()> {
-    let wishes: Vec<Wish> = args.ports.iter().map(|text| parse(text)).collect::<Result<_>>()?;
-    let node = reach::running(&args.node, args.lab.as_deref(), paths).await?;
-    let session = Arc::new(node.login().await?);
+    let wishes: Vec<Wish> = args.ports.iter().map(|text| wish::parse(text)).collect::<Result<_>>()?;
+    let node = from(&args, &wishes, paths).await?;
+    let named = wishes.iter().any(|w| matches!(w.to, To::Named(_)));
+    let cluster = if named { Some(observed::cluster_now(&node.record, paths).await?) } else { None };
+    let ways: Vec<Way> = wishes.into_iter().map(|w| way(w, cluster.as_ref())).collect::<Result<_>>()?;
+    let (name, session) = (node.place.node.clone(), Arc::new(node.login().await?));
     let mut serving = JoinSet::new();
-    for wish in wishes {
-        let local = wish.local.unwrap_or(0);
+    for (way, text) in ways.into_iter().zip(&args.ports) {
+        let local = way.local;
         let listener = TcpListener::bind(("127.0.0.1", local)).await.map_err(|e| {
-            let hint = format!("any free port: lab forward {} :{}", args.node, wish);
+            let of_lab = args.lab.as_ref().map_or(String::new(), |lab| format!(" --lab {lab}"));
+            let hint = format!("any free port: lab forward {}{of_lab} {}", args.node, wish::anywhere(text));
             Error::failed(format!("listen on 127.0.0.1:{local}"), e).hint(hint)
         })?;
         let address = listener.local_addr().context(|| "listen")?;
+        let also = way.named.as_ref().map_or(String::new(), |named| format!(" ({named})"));
         let mut out = std::io::stdout();
         // A reader that went away does not end the forward.
-        let _ = writeln!(out, "{address} -> {}, {}:{}", args.node, wish.host, wish.port).and_then(|()| out.flush());
-        serving.spawn(serve(listener, session.clone(), wish, reporter.clone()));
+        let _ = writeln!(out, "{address} -> {name}, {}:{}{also}", way.host, way.port).and_then(|()| out.flush());
+        serving.spawn(serve(listener, session.clone(), way, reporter.clone()));
     }
     match serving.join_next().await {
         Some(ended) => ended.context(|| "forward")?,
@@ -48,89 +56,68 @@ pub async fn forward(args: cli::Forward, paths: &Paths, reporter: &Reporter) -> 
     }
 }
 
-async fn serve(listener: TcpListener, session: Arc<AnyRemote>, wish: Wish, reporter: Reporter) -> Result<()> {
+/// The node that makes the connections: the one named, or of a lab that is named the one with access to its cluster.
+async fn from(args: &cli::Forward, wishes: &[Wish], paths: &Paths) -> Result<Running> {
+    let error = match reach::lab_of(&args.node, args.lab.as_deref(), paths) {
+        Ok(record) => return reach::running_in(record, &args.node, paths).await,
+        Err(error) => error,
+    };
+    let Some(record) = which::existing_of(&args.node, paths).filter(|_| args.lab.is_none()) else {
+        return Err(error);
+    };
+    let nodes: Vec<&str> = record.lab.nodes.iter().map(|n| n.name.as_str()).collect();
+    let what = format!("forward from the lab {}", args.node);
+    let own = |w: &Wish| matches!(&w.to, To::Address { host, .. } if host == ITSELF);
+    let why = match observed::with_access(&record.lab) {
+        _ if wishes.iter().any(own) => "a port alone is a node's",
+        Some(node) => return reach::running_in(record.clone(), node, paths).await,
+        None => "none of its nodes has access to a cluster",
+    };
+    Err(Error::input(what, why).hint(format!("name a node of it: {}", nodes.join(", "))))
+}
+
+/// Finds what is named among the cluster's objects.
+fn way(wish: Wish, cluster: Option<&Cluster>) -> Result<Way> {
+    let (host, port, named) = match (wish.to, cluster) {
+        (To::Address { host, port }, _) => (host, port, None),
+        (To::Named(target), Some(cluster)) => {
+            let found = target.find(cluster)?;
+            (found.address, found.port, Some(target.to_string()))
+        }
+        (To::Named(target), None) => return Err(Error::failed(format!("forward to {target}"), "no cluster was asked")),
+    };
+    let local = match wish.local {
+        Local::Same => port,
+        Local::Any => 0,
+        Local::Port(port) => port,
+    };
+    Ok(Way { local, host, port, named })
+}
+
+async fn serve(listener: TcpListener, session: Arc<AnyRemote>, way: Way, reporter: Reporter) -> Result<()> {
     loop {
         let (stream, _) = listener.accept().await.context(|| "take a connection")?;
-        let (session, wish, reporter) = (session.clone(), wish.clone(), reporter.clone());
+        let (session, way, reporter) = (session.clone(), way.clone(), reporter.clone());
         tokio::spawn(async move {
-            if let Err(error) = carry(stream, &session, &wish).await {
+            if let Err(error) = carry(stream, &session, &way).await {
                 reporter.note(error.to_string());
             }
         });
     }
 }
 
-async fn carry(mut here: TcpStream, session: &AnyRemote, wish: &Wish) -> Result<()> {
+async fn carry(mut here: TcpStream, session: &AnyRemote, way: &Way) -> Result<()> {
     match session {
         AnyRemote::Ssh(session) => {
-            let mut there = session.connect(&wish.host, wish.port).await?;
+            let mut there = session.connect(&way.host, way.port).await?;
             // Either side may break off; that is theirs.
             let _ = copy_bidirectional(&mut here, &mut there).await;
         }
         AnyRemote::Fake(_) => {
-            let what = || format!("connect to {}:{}", wish.host, wish.port);
-            let mut there = TcpStream::connect((wish.host.as_str(), wish.port)).await.context(what)?;
+            let what = || format!("connect to {}:{}", way.host, way.port);
+            let mut there = TcpStream::connect((way.host.as_str(), way.port)).await.context(what)?;
             let _ = copy_bidirectional(&mut here, &mut there).await;
         }
     }
     Ok(())
-}
-
-impl fmt::Display for Wish {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host == ITSELF { write!(f, "{}", self.port) } else { write!(f, "{}:{}", self.host, self.port) }
-    }
-}
-
-/// Reads `[LOCAL:][HOST:]PORT`; an empty LOCAL is any free port.
-fn parse(text: &str) -> Result<Wish> {
-    let wrong = || {
-        Error::input(format!("forward `{text}`"), "a forward is written [LOCAL:][HOST:]PORT")
-            .hint("80, 8080:80, :80, 10.96.0.10:80 or 8080:10.96.0.10:80")
-    };
-    let number = |text: &str| text.parse::<u16>().ok().filter(|p| *p != 0);
-    let (rest, port) = text.rsplit_once(':').map_or((None, text), |(rest, port)| (Some(rest), port));
-    let port = number(port).ok_or_else(wrong)?;
-    let digits = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
-    let (local, host) = match rest {
-        None => (Some(port), ITSELF),
-        Some("") => (None, ITSELF),
-        Some(rest) if digits(rest) => (Some(number(rest).ok_or_else(wrong)?), ITSELF),
-        Some(rest) => match rest.split_once(':') {
-            Some(("", host)) if !host.contains(':') || host.starts_with('[') => (None, host),
-            Some((local, host)) if digits(local) => (Some(number(local).ok_or_else(wrong)?), host),
-            Some(_) if !rest.starts_with('[') => return Err(wrong()),
-            _ => (Some(port), rest),
-        },
-    };
-    let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
-    if host.is_empty() || host.contains(char::is_whitespace) {
-        return Err(wrong());
-    }
-    Ok(Wish { local, host: host.to_owned(), port })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn wishes_are_read() {
-        let wish = |local: Option<u16>, host: &str, port| Wish { local, host: host.into(), port };
-        for (text, expected) in [
-            ("80", wish(Some(80), ITSELF, 80)),
-            (":80", wish(None, ITSELF, 80)),
-            ("8080:80", wish(Some(8080), ITSELF, 80)),
-            ("10.96.0.10:53", wish(Some(53), "10.96.0.10", 53)),
-            ("8080:10.96.0.10:80", wish(Some(8080), "10.96.0.10", 80)),
-            (":10.96.0.10:80", wish(None, "10.96.0.10", 80)),
-            ("8080:[::1]:80", wish(Some(8080), "::1", 80)),
-            ("[::1]:80", wish(Some(80), "::1", 80)),
-        ] {
-            assert_eq!(parse(text).unwrap(), expected, "{text}");
-        }
-        for bad in ["", "x", "0", "70000", "a:b:80", "8080:", "8080::80", "70000:80"] {
-            assert_eq!(parse(bad).unwrap_err().exit_code(), 2, "{bad}");
-        }
-    }
 }

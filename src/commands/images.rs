@@ -100,6 +100,13 @@ pub fn ensure_image(wanted: &Wanted, paths: &Paths, offline: bool, reporter: &Re
     image::build(&recipe, bundle.as_ref(), &key, &image::Options { cache: &cache, reporter })
 }
 
+/// An image that is there already.
+pub fn cached(wanted: &Wanted, paths: &Paths) -> Option<BaseImage> {
+    let (recipe, bundle_key) = image_recipe(wanted, paths).ok()?;
+    let found = image::find(&paths.cache.join("images"), &image::key(&recipe, bundle_key.as_deref()))?;
+    Some(BaseImage { key: found.manifest.key, dir: found.dir })
+}
+
 /// A program of the bundle that this image is made with.
 pub fn program(image: &Wanted, program: &str, paths: &Paths) -> Result<PathBuf> {
     let what = || format!("run {program}");
@@ -205,8 +212,8 @@ impl Wanted {
         let beside = self.file.as_ref().and_then(|file| file.parent()).map(|dir| dir.join("templates"));
         let Some(own) = beside.map(|dir| dir.join(self.path())).filter(|own| own.is_file()) else {
             let why = "there is no recipe of this name";
-            return Err(Error::input(format!("use the image {}", self.name), why)
-                .hint("one of another lab: lab image build LAB.yaml"));
+            let hint = format!("there are {}; one of a lab file: lab image build LAB.yaml", embedded::images().join(", "));
+            return Err(Error::input(format!("use the image {}", self.name), why).hint(hint));
         };
         let text = which::text_of(&own)?;
         image::Recipe::derived(&text, &own.display().to_string(), |base| of_the_box(base)?.ok())

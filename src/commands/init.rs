@@ -1,5 +1,6 @@
 //! `lab init`: a lab file to begin with.
 
+use super::which;
 use crate::cli;
 use crate::embedded;
 use crate::error::{Context, Error, Result};
@@ -51,7 +52,8 @@ fn copy(from: &str, name: &str) -> Result<String> {
     let found = labs.iter().find(|(n, _)| n == from);
     let (_, text) = found.ok_or_else(|| {
         let known: Vec<&str> = labs.iter().map(|(n, _)| n.as_str()).collect();
-        Error::input(format!("copy the lab {from}"), format!("the box has {}", known.join(", ")))
+        let error = Error::input(format!("copy the lab {from}"), format!("the box has {}", known.join(", ")));
+        which::near(error, from, known)
     })?;
     Ok(text.replacen(&format!("lab: {from}\n"), &format!("lab: {name}\n"), 1))
 }

@@ -10,7 +10,6 @@ use crate::paths::Paths;
 use crate::plan::task_id;
 use crate::state::record::place;
 use crate::ui::printable;
-use crate::yaml::closest;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -79,10 +78,7 @@ fn known<'a>(kind: &str, given: &[String], all: impl Iterator<Item = &'a str>) -
     let mut tops: Vec<&str> = all.iter().map(|n| top(n)).collect();
     tops.dedup();
     let error = Error::input(format!("find the {kind} {name}"), format!("the lab has {}", tops.join(", ")));
-    Err(match closest(name, all.iter().copied()) {
-        Some(near) => error.hint(format!("did you mean `{near}`?")),
-        None => error,
-    })
+    Err(which::near(error, name, all.iter().copied()))
 }
 
 fn consoles(lab: &Lab, wanted: impl Fn(&str) -> bool, paths: &Paths) -> Vec<Source> {

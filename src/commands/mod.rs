@@ -95,7 +95,7 @@ struct View {
 async fn verb(verb: Verb, view: View, lab: Option<&str>, paths: &Paths, reporter: &Reporter) -> Result<Outcome> {
     match verb {
         Verb::Up(args) => up::up(args, paths, reporter).await.map(Outcome::from),
-        Verb::Plan(args) => up::show_plan(args.up, args.json, paths).await.map(Outcome::from),
+        Verb::Plan(args) => up::show_plan(args.wish, args.json, paths).await.map(Outcome::from),
         Verb::Destroy(args) => destroy::destroy(args, paths, reporter).await.map(Outcome::from),
         Verb::Doctor(args) => doctor::doctor(args, paths).await,
         Verb::Halt(args) => halt::halt(args, paths, reporter).await.map(Outcome::from),
@@ -103,9 +103,10 @@ async fn verb(verb: Verb, view: View, lab: Option<&str>, paths: &Paths, reporter
             let record = which::record(args.lab.as_deref(), paths)?;
             base::check_can_start(&record)?;
             let offline = record.offline;
-            let which = crate::cli::Which { lab: args.lab.clone() };
+            let which = cli::Which { lab: args.lab.clone() };
             reporter.note(halt::halt(args, paths, reporter).await?.trim_end());
-            let args = crate::cli::Up { which, offline, ..Default::default() };
+            let wish = cli::Wish { which, ..Default::default() };
+            let args = cli::Up { wish, offline, ..Default::default() };
             up::up(args, paths, reporter).await.map(Outcome::from)
         }
         Verb::Status(args) => look::status(args, paths).await.map(Outcome::from),
@@ -146,7 +147,9 @@ async fn verb(verb: Verb, view: View, lab: Option<&str>, paths: &Paths, reporter
         Verb::Image { action } => {
             blocking(paths, reporter, |paths, reporter| match action {
                 ImageAction::Build { name } => {
-                    images::build_image(&name, paths, reporter).map(|i| format!("{}\n", i.dir.display()))
+                    let names = name.map_or_else(crate::embedded::images, |name| vec![name]);
+                    let build = |name: &String| images::build_image(name, paths, reporter);
+                    names.iter().map(|n| build(n).map(|i| format!("{}\n", i.dir.display()))).collect()
                 }
                 ImageAction::List { json } => Ok(images::list_images(json, paths)),
             })

@@ -33,9 +33,20 @@ pub async fn observe(args: cli::Observe, paths: &Paths, reporter: &Reporter) -> 
     seen.failed.iter().for_each(|e| reporter.note(e.to_string()));
     let mut text = if args.json { as_json("observations", &json!({"nodes": seen.nodes}))? } else { shown(&seen.nodes) };
     if !args.json && !seen.nodes.is_empty() {
-        text += &format!("\nkept as `{}`; `lab diff before {0}` shows what changed\n", args.name);
+        text += &format!("\nkept as `{}`; {}\n", args.name, compare(&record.lab.name, &args.name, paths));
     }
     Ok(Outcome { text, code: u8::from(!seen.failed.is_empty()) })
+}
+
+/// The command that compares an observation: with `before` where there is one, else with the latest other one.
+fn compare(lab: &str, name: &str, paths: &Paths) -> String {
+    let others: Vec<String> =
+        observed::names(lab, paths).into_iter().map(|(other, _)| other).filter(|other| other != name).collect();
+    let option = which::option(lab, paths);
+    match others.iter().find(|other| *other == "before").or(others.last()) {
+        Some(other) => format!("`lab diff {other} {name}{option}` shows what changed between"),
+        None => format!("`lab diff {name}{option}` shows what has changed since"),
+    }
 }
 
 /// The nodes that a verb means: those named, else all.
@@ -43,7 +54,7 @@ pub fn nodes(record: &LabRecord, named: &[String]) -> Result<Vec<String>> {
     let known: Vec<&str> = record.lab.nodes.iter().map(|n| n.name.as_str()).collect();
     if let Some(stranger) = named.iter().find(|n| !known.contains(&n.as_str())) {
         let why = format!("{} has no such node; it has {}", record.lab.name, known.join(", "));
-        return Err(Error::input(format!("use the node {stranger}"), why));
+        return Err(which::near(Error::input(format!("use the node {stranger}"), why), stranger, known));
     }
     let wanted = |n: &&&str| named.is_empty() || named.iter().any(|w| w == **n);
     Ok(known.iter().filter(wanted).map(|n| n.to_string()).collect())
@@ -97,7 +108,8 @@ fn list(args: cli::Observe, paths: &Paths) -> Result<String> {
         return as_json("notes", &json!({"notes": rows.into_iter().map(row).collect::<Vec<_>>()}));
     }
     if rows.is_empty() {
-        return Ok(format!("{lab} has no observations yet; `lab observe` takes one\n"));
+        let option = which::option(&lab, paths);
+        return Ok(format!("{lab} has no observations yet; `lab observe{option}` takes one\n"));
     }
     Ok(table(&["NAME", "TAKEN", "NODES", "CLUSTER"], &rows))
 }

@@ -5,6 +5,7 @@ use super::which;
 use crate::error::{Context, Error, Result};
 use crate::event::Reporter;
 use crate::executor::{self, take_observation, wanted_observation};
+use crate::lab::model::Lab;
 use crate::observe::capture::Wanted;
 use crate::observe::{Cluster, Observation, capture};
 use crate::paths::Paths;
@@ -72,6 +73,24 @@ pub async fn at(
     Ok(seen.nodes)
 }
 
+/// The node of a lab that has access to its cluster.
+pub fn with_access(lab: &Lab) -> Option<&str> {
+    lab.nodes.iter().map(|n| n.name.as_str()).find(|node| wanted_observation(lab, node).cluster.is_some())
+}
+
+/// The cluster's objects as they are now.
+///
+/// # Errors
+/// No node of the lab has access to them, or it does not answer.
+pub async fn cluster_now(record: &LabRecord, paths: &Paths) -> Result<Cluster> {
+    let nodes: Vec<String> = with_access(&record.lab).map(str::to_owned).into_iter().collect();
+    let seen = now(record, &nodes, false, paths).await?;
+    match seen.failed.first() {
+        Some(error) => Err(error.clone()),
+        None => seen.cluster().cloned(),
+    }
+}
+
 /// Observes these nodes now, all at once. A node that does not answer is told in `failed`.
 pub async fn now(record: &LabRecord, nodes: &[String], connections: bool, paths: &Paths) -> Result<Seen> {
     let one = |node: String| async move {
@@ -106,9 +125,10 @@ pub fn kept(lab: &str, name: &str, paths: &Paths) -> Result<Vec<Observation>> {
     }
     if nodes.is_empty() {
         let known: Vec<String> = names(lab, paths).into_iter().map(|(n, _)| n).collect();
-        let known = if known.is_empty() { "none was taken yet".to_owned() } else { known.join(", ") };
-        let hint = format!("`lab observe --name {name} --lab {lab}` takes one; there are: {known}");
-        return Err(Error::input(format!("use the observation {name}"), "there is none of this name").hint(hint));
+        let all = if known.is_empty() { "none was taken yet".to_owned() } else { known.join(", ") };
+        let hint = format!("`lab observe --name {name} --lab {lab}` takes one; there are: {all}");
+        let error = Error::input(format!("use the observation {name}"), "there is none of this name").hint(hint);
+        return Err(which::near(error, name, known.iter().map(String::as_str)));
     }
     if let Ok(Some(record)) = LabRecord::load(paths, lab) {
         let place = |o: &Observation| record.lab.nodes.iter().position(|n| n.name == o.node);

@@ -1,6 +1,6 @@
 //! The end of `up`: the lab's expectations held against what is there, and remembered.
 
-use super::check::{hold, shown};
+use super::check::{evidence, hold, shown};
 use crate::error::{Context, Error, Result};
 use crate::event::{Event, Reporter};
 use crate::paths::Paths;
@@ -48,7 +48,7 @@ pub async fn prove(record: &LabRecord, paths: &Paths, reporter: &Reporter) -> Re
     }
     let what = format!("see that {} is as its lab file says", lab.name);
     let bad: Vec<_> = results.into_iter().filter(|r| !r.passed).collect();
-    let why = format!("{failed} of {} checks do not hold\n{}", lab.checks.len(), shown(&bad, false));
+    let why = format!("{failed} of {} checks do not hold\n{}", lab.checks.len(), evidence(&bad, false));
     reporter.send(Event::Failed { task, node: None, title, why: format!("{failed} do not hold") });
     Err(Error::failed(what, why.trim_end()).hint(format!("`lab check {}` holds them again, the nodes stay", lab.name)))
 }

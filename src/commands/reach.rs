@@ -9,7 +9,6 @@ use crate::executor::Reach;
 use crate::paths::Paths;
 use crate::ssh::{Exit, Remote, Session, Sink};
 use crate::state::record::{LabRecord, place};
-use crate::yaml::closest;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -155,8 +154,5 @@ fn unknown(what: String, node: &str, labs: &[LabRecord]) -> Error {
         return Error::input(what, "no lab exists").hint("`lab list` shows what can be made, `lab up NAME` makes it");
     }
     let error = Error::input(what, format!("no lab has it; there are {}", known.join(", ")));
-    match closest(node, known.iter().copied()) {
-        Some(near) => error.hint(format!("did you mean `{near}`?")),
-        None => error,
-    }
+    which::near(error, node, known)
 }

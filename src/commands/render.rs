@@ -1,31 +1,31 @@
 //! `lab render STEP`: what exactly would run on the node, with secrets masked.
 
-use super::choose::Wanted;
-use super::drivers::open;
-use super::rendering::{Rendering, machine};
-use super::which;
+use super::choose::{self, Wanted};
+use super::rendering::Rendering;
+use super::which::Found;
+use super::{images, which};
 use crate::cli;
-use crate::driver::{BaseImage, Driver, Facts};
+use crate::driver::Facts;
 use crate::error::{Error, Result};
 use crate::lab::model::{Action, Lab, Output, Probe, Step};
 use crate::paths::Paths;
 use crate::plan::{Known, plan};
 use crate::state::record::LabRecord;
-use crate::yaml::closest;
 use std::collections::{BTreeMap, BTreeSet};
 
 const MASK: &str = "********";
 
 /// Every part of the step on every node.
 pub async fn render(args: cli::Render, paths: &Paths) -> Result<String> {
-    let lab = which::find_with(args.lab.as_deref(), &args.values, paths)?.lab;
+    let Found { lab, file } = which::find_with(args.lab.as_deref(), &args.values, paths)?;
     let chosen = chosen(&lab, &args.step)?;
     if let Some(node) = args.node.as_deref().filter(|n| lab.node(n).is_none()) {
         let known: Vec<&str> = lab.nodes.iter().map(|n| n.name.as_str()).collect();
         let why = format!("the lab has no node `{node}`; it has {}", known.join(", "));
-        return Err(Error::input(format!("render the step {}", args.step), why));
+        return Err(which::near(Error::input(format!("render the step {}", args.step), why), node, known));
     }
-    let facts = facts(&lab, &args, paths).await;
+    let image = images::Wanted::of(&lab.image, file.as_deref());
+    let facts = facts(&lab, &args, &image, paths).await;
     let nothing = BTreeSet::new();
     let births = BTreeMap::new();
     let known = Known {
@@ -73,33 +73,17 @@ fn chosen(lab: &Lab, name: &str) -> Result<Vec<usize>> {
             known.push(first);
         }
     }
-    let near = closest(name, known.iter().copied().chain(lab.steps.iter().map(|s| s.name.as_str())));
     let why = format!("the lab {} has no such step; it has {}", lab.name, known.join(", "));
-    let error = Error::input(format!("render the step {name}"), why);
-    Err(match near {
-        Some(near) => error.hint(format!("did you mean `{near}`?")),
-        None => error,
-    })
+    let all = known.iter().copied().chain(lab.steps.iter().map(|s| s.name.as_str()));
+    Err(which::near(Error::input(format!("render the step {name}"), why), name, all))
 }
 
-/// What nodes are told of their driver: the lab's own where it exists. A host that has no driver yet shows the step as
-/// for a virtual machine.
-async fn facts(lab: &Lab, args: &cli::Render, paths: &Paths) -> Facts {
-    let old = LabRecord::load(paths, &lab.name).ok().flatten();
-    let (name, image) = match (&old, args.driver) {
-        (Some(old), None) => (old.driver.clone(), old.image.clone()),
-        (_, choice) => {
-            let name = match super::choose::wanted(choice, lab, None) {
-                Ok(Wanted::This(name)) => name,
-                _ => "qemu".to_owned(),
-            };
-            (name, BaseImage { key: String::new(), dir: Default::default() })
-        }
-    };
-    match open(&name, &image, paths).await {
-        Ok(driver) => driver.facts().clone(),
-        Err(_) => machine(&name),
-    }
+/// What nodes are told of their driver: the lab's own where it exists, else the one that `up` would choose.
+async fn facts(lab: &Lab, args: &cli::Render, image: &images::Wanted, paths: &Paths) -> Facts {
+    let old = LabRecord::load(paths, &lab.name).ok().flatten().filter(|_| args.driver.is_none());
+    let wanted = choose::wanted(args.driver, lab, old.as_ref()).unwrap_or(Wanted::Auto);
+    let image = old.map(|old| old.image).or_else(|| images::cached(image, paths));
+    choose::foretold(&wanted, image.as_ref(), paths).await
 }
 
 fn stand_in(step: &str, output: &Output) -> String {

@@ -29,7 +29,7 @@ use std::time::Instant;
 /// `lab up`: image, nodes, steps.
 pub async fn up(args: cli::Up, paths: &Paths, reporter: &Reporter) -> Result<String> {
     if args.dry_run {
-        return show_plan(args, false, paths).await;
+        return show_plan(args.wish, false, paths).await;
     }
     let stop = Stop::listen()?;
     tokio::select! {
@@ -40,8 +40,9 @@ pub async fn up(args: cli::Up, paths: &Paths, reporter: &Reporter) -> Result<Str
 
 async fn bring_up(args: cli::Up, paths: &Paths, reporter: &Reporter, stop: &Stop) -> Result<String> {
     let begun = Instant::now();
-    let found = which::find_with(args.which.lab.as_deref(), &args.values, paths)?;
+    let found = which::find_with(args.wish.which.lab.as_deref(), &args.wish.values, paths)?;
     let lab = found.lab;
+    plan::check(&lab, &selection(&args.wish))?;
     let dir = paths.lab(&lab.name);
     let chapter = if args.chapters { Some(chapter::goal(&lab, args.next, &dir)?) } else { None };
     if !dir.exists() {
@@ -50,7 +51,7 @@ async fn bring_up(args: cli::Up, paths: &Paths, reporter: &Reporter, stop: &Stop
     Paths::make_private(&dir)?;
     let lock = lock::acquire(&dir.join("lock"), &lab.name)?;
     let old = LabRecord::load(paths, &lab.name)?;
-    let wanted = wanted(args.driver, &lab, old.as_ref())?;
+    let wanted = wanted(args.wish.driver, &lab, old.as_ref())?;
     check_unchanged(&lab, old.as_ref())?;
     if old.is_none() {
         // Before the image is built, which takes a while, and before anything is made.
@@ -83,7 +84,7 @@ async fn bring_up(args: cli::Up, paths: &Paths, reporter: &Reporter, stop: &Stop
     exports::reserve(&mut record, paths)?;
     record.save(paths)?;
     let end = chapter.and_then(|n| record.lab.chapters.get(n)).map(|c| c.end);
-    let wish = Selection { end, ..selection(&args) };
+    let wish = Selection { end, ..selection(&args.wish) };
     let kind = if driver.facts().emulated { "emulated" } else { driver.facts().name.as_str() };
     let (timing, watched) = Timing::watch(kind, &record.lab.name, paths, reporter);
     let ran = run(&record, &driver, &wish, &timing.expected(), paths, &watched, stop).await;
@@ -95,7 +96,7 @@ async fn bring_up(args: cli::Up, paths: &Paths, reporter: &Reporter, stop: &Stop
         proof::prove(&record, paths, reporter).await?;
     }
     if let Some(number) = chapter {
-        return chapter::finish(&record.lab, number, args.lang.as_deref(), &dir);
+        return chapter::finish(&record.lab, number, args.lang.as_deref(), paths);
     }
     let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let (name, time) = (&record.lab.name, crate::ui::duration(millis));
@@ -103,9 +104,9 @@ async fn bring_up(args: cli::Up, paths: &Paths, reporter: &Reporter, stop: &Stop
         return Ok(format!("{name}: done as far as you said, in {time}; go on: lab up {name}\n"));
     }
     chapter::finish_all(&record.lab, &dir)?;
-    let summary = super::summary::summary(&record, paths)?;
+    let summary = super::summary::summary(&record, !timing.phases().is_empty(), paths);
     drop(lock);
-    let next = super::summary::next(&record.lab);
+    let next = super::summary::next(&record.lab, paths);
     Ok(format!("{summary}{}\n{name} is up, in {time}. Next:\n{next}", timing.table()))
 }
 
@@ -124,28 +125,28 @@ fn go_inside(lab: &Lab, paths: &Paths) -> Error {
 }
 
 /// `lab plan`: what `up` would do, changing nothing.
-pub async fn show_plan(args: cli::Up, as_json: bool, paths: &Paths) -> Result<String> {
-    let lab = which::find_with(args.which.lab.as_deref(), &args.values, paths)?.lab;
+pub async fn show_plan(wish: cli::Wish, as_json: bool, paths: &Paths) -> Result<String> {
+    let lab = which::find_with(wish.which.lab.as_deref(), &wish.values, paths)?.lab;
     let old = LabRecord::load(paths, &lab.name)?;
-    let wanted = wanted(args.driver, &lab, old.as_ref())?;
+    let wanted = wanted(wish.driver, &lab, old.as_ref())?;
     let Some(old) = old else {
         // Nothing exists, so everything would run whatever the driver: its facts only tell what has changed.
         let tasks = make_plan(&lab, None, &AnyDriver::Fake(Fake::new()), &[], paths).await?;
-        return shown(&lab, tasks, &args, as_json);
+        return shown(&lab, tasks, &wish, as_json);
     };
     let (driver, _) = choose::driver(&wanted, &lab.nodes, &old.image, paths).await?;
     let records = Journal::look(&paths.lab(&lab.name).join("journal"));
-    shown(&lab, make_plan(&lab, Some(&old), &driver, &records, paths).await?, &args, as_json)
+    shown(&lab, make_plan(&lab, Some(&old), &driver, &records, paths).await?, &wish, as_json)
 }
 
-fn shown(lab: &Lab, tasks: Vec<Task>, args: &cli::Up, as_json: bool) -> Result<String> {
-    let tasks = select(lab, tasks, &selection(args))?;
+fn shown(lab: &Lab, tasks: Vec<Task>, wish: &cli::Wish, as_json: bool) -> Result<String> {
+    let tasks = select(lab, tasks, &selection(wish))?;
     Ok(if as_json { super::json("plan", plan::json(lab, &tasks)) } else { show(lab, &tasks) })
 }
 
 /// The part of the plan that is meant.
-fn selection(args: &cli::Up) -> Selection {
-    Selection { to: args.to.clone(), from: args.from.clone(), only: args.only.clone(), end: None }
+fn selection(wish: &cli::Wish) -> Selection {
+    Selection { to: wish.to.clone(), from: wish.from.clone(), only: wish.only.clone(), end: None }
 }
 
 /// What nodes are made of cannot change under them.

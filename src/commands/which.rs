@@ -55,11 +55,14 @@ pub fn find_with(named: Option<&str>, values: &Values, paths: &Paths) -> Result<
         let text = text_of(&file)?;
         return Ok(Found { lab: read(&shown, &text, file.parent(), given, paths)?, file: Some(file) });
     }
+    if name.contains('/') || name.ends_with(".yaml") {
+        let hint = "`lab init` writes one into this folder; `lab list` shows the labs in the box";
+        return Err(Error::input(format!("read {name}"), "there is no such file").hint(hint));
+    }
     let known: Vec<String> = embedded::labs().into_iter().map(|(n, _)| n).collect();
     let why = format!("there is no lab file of this name, and no lab in the box; the box has {}", known.join(", "));
-    let near = closest(&name, known.iter().map(String::as_str));
-    let hint = near.map_or("`lab list` shows all labs".to_owned(), |near| format!("did you mean `{near}`?"));
-    Err(Error::input(format!("find the lab {name}"), why).hint(hint))
+    let error = Error::input(format!("find the lab {name}"), why).hint("`lab list` shows all labs");
+    Err(near(error, &name, known.iter().map(String::as_str)))
 }
 
 /// The name of the lab that is meant, for verbs that need only what exists.
@@ -75,11 +78,46 @@ pub fn name(named: Option<&str>, paths: &Paths) -> Result<String> {
 /// The record of the lab that is meant.
 pub fn record(named: Option<&str>, paths: &Paths) -> Result<LabRecord> {
     let name = name(named, paths)?;
-    let missing = || {
-        let hint = format!("`lab up {name}` makes it; `lab list` shows what there is");
-        Error::input(format!("use the lab {name}"), "it does not exist").hint(hint)
-    };
-    LabRecord::load(paths, &name)?.ok_or_else(missing)
+    LabRecord::load(paths, &name)?.ok_or_else(|| missing(&name, paths))
+}
+
+/// A lab that nobody made: one that could be made, one that is nearly called so, or the list.
+fn missing(lab: &str, paths: &Paths) -> Error {
+    let error = Error::input(format!("use the lab {lab}"), "it does not exist");
+    let boxed: Vec<String> = embedded::labs().into_iter().map(|(n, _)| n).collect();
+    let here = || Path::new(HERE).exists() && name(None, paths).is_ok_and(|n| n == lab);
+    if boxed.iter().any(|n| n == lab) || here() {
+        return error.hint(format!("`lab up {lab}` makes it"));
+    }
+    let there = existing(paths);
+    near(error.hint("`lab list` shows what there is"), lab, there.iter().chain(&boxed).map(String::as_str))
+}
+
+/// The error, with a name that was probably meant in place of its hint where there is one.
+pub fn near<'a>(error: Error, given: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
+    match closest(given, known) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error,
+    }
+}
+
+/// What a command that is printed says of its lab: nothing where no other is meant here, else " NAME".
+pub fn word(lab: &str, paths: &Paths) -> String {
+    if name(None, paths).is_ok_and(|meant| meant == lab) { String::new() } else { format!(" {lab}") }
+}
+
+/// The same for verbs that take the lab as an option.
+pub fn option(lab: &str, paths: &Paths) -> String {
+    match word(lab, paths).as_str() {
+        "" => String::new(),
+        word => format!(" --lab{word}"),
+    }
+}
+
+/// The lab of this name, where it exists.
+pub fn existing_of(name: &str, paths: &Paths) -> Option<LabRecord> {
+    let there = existing(paths).iter().any(|lab| lab == name);
+    there.then(|| LabRecord::load(paths, name).ok().flatten()).flatten()
 }
 
 /// All labs that exist, and those of them that have something: where several have it and one of them is the lab that is
@@ -190,6 +228,9 @@ fn assignments(set: &[String]) -> Result<BTreeMap<String, String>> {
         let (name, value) = text.split_once('=')?;
         Some((name.to_owned(), value.to_owned()))
     };
-    let wrong = |text: &String| Error::input("read --set", format!("`{text}` is not NAME=VALUE"));
+    let wrong = |text: &String| {
+        let error = Error::input("read --set", format!("`{text}` is not NAME=VALUE"));
+        error.hint(format!("--set {text}=VALUE"))
+    };
     set.iter().map(|text| split(text).ok_or_else(|| wrong(text))).collect()
 }

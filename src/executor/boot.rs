@@ -47,8 +47,8 @@ pub async fn boot<D: Driver, C: Reach>(ctx: &Context<'_, D, C>, spec: &NodeSpec,
             "running" => Ok(remote),
             // Some unit failed; what the lab needs is tested by its own probes.
             "degraded" => {
-                ctx.reporter
-                    .note(format!("{node}: booted with failed units; see `lab ssh {node} -c 'systemctl --failed'`"));
+                let look = format!("lab ssh {node} --lab {} -c 'systemctl --failed'", ctx.lab.name);
+                ctx.reporter.note(format!("{node}: booted with failed units; see `{look}`"));
                 Ok(remote)
             }
             other => Err(Error::failed("boot", format!("systemd says `{other}`")).on(node)),

@@ -46,7 +46,11 @@ pub fn wanted(lab: &Lab, node: &str) -> Wanted {
 /// The node cannot be reached. A tool that is missing does not end the capture: each section records its own failure.
 pub async fn take<R: Remote>(remote: &R, node: &str, wanted: &Wanted) -> Result<String> {
     let (exit, out, err) = collect(remote, &capture::command(wanted), b"").await?;
-    if exit.ok() { Ok(out) } else { Err(Error::failed("observe", format!("{exit:?}: {}", err.trim())).on(node)) }
+    if exit.ok() {
+        Ok(out)
+    } else {
+        Err(Error::failed("observe", format!("{}: {}", exit.in_words(), err.trim())).on(node))
+    }
 }
 
 /// Keeps what a node said. Made anew, it is whole or as before.

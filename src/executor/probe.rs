@@ -38,7 +38,11 @@ pub async fn wait<R: Remote>(remote: &R, node: &str, probe: &Probe, scope: &Scop
         if exit.ok() {
             return Ok(out);
         }
-        last = format!("{exit:?}: {}", format!("{out}{err}").trim());
+        last = exit.in_words();
+        let said = format!("{out}{err}");
+        if !said.trim().is_empty() {
+            last += &format!(": {}", said.trim());
+        }
         // The state of a program inside the node gives no event that could be waited for.
         tokio::time::sleep(Duration::from_secs(probe.every)).await;
         if begun.elapsed() >= limit {

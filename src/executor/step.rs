@@ -47,7 +47,12 @@ impl<R: Remote> Run<'_, R> {
     /// Step, node, exit code, last lines, hint, log and the next commands.
     pub async fn run(&self) -> Result<Ended> {
         let told = |text: &str| log::masked(text, &self.scope.secrets);
-        self.attempt().await.map_err(|e| Error { why: told(&e.why), hint: e.hint.as_deref().map(told), ..e })
+        let next =
+            format!("look: lab ssh {} --lab {lab}\n  go on at this step: lab up {lab}", self.node, lab = self.lab);
+        self.attempt().await.map_err(|e| {
+            let hint = e.hint.as_deref().map_or(next.clone(), |hint| format!("{}\n  {next}", told(hint)));
+            Error { why: told(&e.why), hint: Some(hint), ..e }
+        })
     }
 
     async fn attempt(&self) -> Result<Ended> {
@@ -105,7 +110,7 @@ impl<R: Remote> Run<'_, R> {
             None => {
                 unit.stop().await?;
                 let why = format!("it took longer than {} s and was stopped\n{}", limit.as_secs(), log.tail());
-                Err(self.explained(&why, log.path()))
+                Err(self.explained(why.trim_end(), log.path()))
             }
         }
     }
@@ -167,7 +172,7 @@ impl<R: Remote> Run<'_, R> {
         if exit.ok() {
             return Ok(());
         }
-        let why = format!("{exit:?}\n{}", format!("{out}{err}").trim());
+        let why = format!("{}\n{}", exit.in_words(), format!("{out}{err}").trim());
         Err(Error::failed(format!("undo the step {}", self.step.name), why).on(self.node))
     }
 
@@ -185,7 +190,7 @@ impl<R: Remote> Run<'_, R> {
         if exit.ok() {
             return Ok(());
         }
-        let why = format!("{exit:?}: {}", format!("{out}{err}").trim());
+        let why = format!("{}: {}", exit.in_words(), format!("{out}{err}").trim());
         Err(Error::failed(format!("put the file {path} (step {})", self.step.name), why).on(self.node))
     }
 
@@ -206,12 +211,7 @@ impl<R: Remote> Run<'_, R> {
 
     fn explained(&self, why: &str, log: &Path) -> Error {
         let mut hint = self.step.hint.as_ref().map(|h| format!("{h}\n  ")).unwrap_or_default();
-        hint += &format!(
-            "the whole log: {}\n  look: lab ssh {}\n  go on at this step: lab up {}",
-            log.display(),
-            self.node,
-            self.lab
-        );
+        hint += &format!("the whole log: {}", log.display());
         Error::failed(format!("run the step {}", self.step.name), why).on(self.node).hint(hint)
     }
 }

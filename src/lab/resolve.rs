@@ -10,7 +10,7 @@ use super::types::{Type, name_problem, size, text_problem};
 use super::values;
 use crate::error::Error;
 use crate::seed::MAX_LINKS;
-use crate::yaml::{Problem, Problems, Span, Value, parse};
+use crate::yaml::{Problem, Problems, Span, Value, closest, parse};
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
@@ -215,9 +215,29 @@ fn nodes(file: &LabFile, networks: &[Network], problems: &mut Problems) -> Vec<N
     if let Some(extra) = file.nodes.get(MAX_NODES) {
         problems.add(Problem::new(extra.name.span, format!("more than {MAX_NODES} nodes in one lab")));
     }
+    for (name, _) in file.nodes.iter().flat_map(|node| &node.networks) {
+        known_network(name, file, networks, problems);
+    }
     let mut taken = BTreeMap::new();
     let all = file.nodes.iter().enumerate().take(MAX_NODES);
     all.map(|(index, item)| node(index, item, networks, &mut taken, problems)).collect()
+}
+
+/// A node's network is a host-only one of this lab. What is wrong with one that is declared is said there.
+fn known_network(name: &Text, file: &LabFile, networks: &[Network], problems: &mut Problems) {
+    let found = networks.iter().find(|n| n.name == name.value);
+    let declared = file.networks.iter().any(|n| n.name.value == name.value);
+    if found.map_or(declared, |n| n.kind != NetworkKind::Nat) {
+        return;
+    }
+    let own: Vec<&str> =
+        file.networks.iter().filter(|n| n.kind.value != "nat").map(|n| n.name.value.as_str()).collect();
+    let help = match (closest(&name.value, own.iter().copied()), own.as_slice()) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, []) => "this lab has no host-only network".to_owned(),
+        (None, own) => format!("host-only networks of this lab: {}", own.join(", ")),
+    };
+    problems.add(Problem::new(name.span, format!("unknown network `{}`", name.value)).help(help));
 }
 
 fn node(
@@ -242,14 +262,6 @@ fn node(
     let cpus = read(&item.cpus, 1, count);
     let memory = read(&item.memory, 1 << 30, at_least::<{ 256 << 20 }>);
     let disk = read(&item.disk, 12 << 30, at_least::<{ 4 << 30 }>);
-    for (name, _) in &item.networks {
-        if !networks.iter().any(|n| n.name == name.value && n.kind != NetworkKind::Nat) {
-            let known: Vec<&str> =
-                networks.iter().filter(|n| n.kind != NetworkKind::Nat).map(|n| n.name.as_str()).collect();
-            let help = format!("host-only networks of this lab: {}", known.join(", "));
-            problems.add(Problem::new(name.span, format!("unknown network `{}`", name.value)).help(help));
-        }
-    }
     let mut links = Vec::new();
     for (number, network) in networks.iter().enumerate() {
         let given = item.networks.iter().find(|(name, _)| name.value == network.name).map(|(_, address)| address);

@@ -1,6 +1,6 @@
 //! One thing that an observation holds, so that things of all kinds can be compared and shown alike.
 
-use super::observation::{Address, FdbEntry, Link, Neighbour, PolicyRule, Route};
+use super::observation::{Address, FdbEntry, Link, Neighbour, Observation, PolicyRule, Route};
 use super::owner::{self, Owner};
 use super::rules::Rule;
 use serde::{Deserialize, Serialize};
@@ -128,12 +128,12 @@ impl Fact {
         }
     }
 
-    /// Who made it.
-    pub fn owner(&self) -> Owner {
+    /// Who made it, on the node where this was seen.
+    pub fn owner(&self, seen: &Observation) -> Owner {
         match self {
             Self::Link(l) => owner::of_link(l),
             Self::Address(a) => owner::of_address(&a.dev),
-            Self::Route(r) => owner::of_route(r),
+            Self::Route(r) => owner::of_route(r, seen),
             Self::Neighbour(n) => owner::of_neighbour(n),
             Self::Fdb(f) => owner::of_fdb(f),
             Self::Chain { name, .. } | Self::Order { chain: name, .. } => owner::of_chain(name),

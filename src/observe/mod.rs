@@ -9,15 +9,18 @@ pub mod diff;
 pub mod explain;
 pub mod fact;
 mod iproute;
+mod named;
 pub mod observation;
 pub mod owner;
 mod paint;
 pub mod rules;
+mod target;
 pub mod versions;
 
 pub use cluster::Cluster;
 pub use explain::in_network;
 pub use observation::Observation;
+pub use target::Target;
 
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -1,6 +1,7 @@
 //! Who made it: a guess from names, protocols and comments, always with its reason.
 
-use super::observation::{FdbEntry, Link, Neighbour, Route};
+use super::explain::in_network;
+use super::observation::{FdbEntry, Link, Neighbour, Observation, Route};
 use super::rules::Rule;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -110,8 +111,8 @@ pub fn of_address(dev: &str) -> Owner {
     Owner::new(owner.component, why)
 }
 
-/// Who made a route.
-pub fn of_route(route: &Route) -> Owner {
+/// Who made a route on a node where this was seen.
+pub fn of_route(route: &Route, seen: &Observation) -> Owner {
     let dev = route.dev.as_deref().unwrap_or("");
     let device = of_device(dev);
     match route.protocol.as_deref() {
@@ -127,11 +128,21 @@ pub fn of_route(route: &Route) -> Owner {
                        onlink, because no prefix of the tunnel covers that gateway";
             Owner::new(Component::Flannel, why)
         }
+        _ if route.via.is_some() && flannel_network(seen).is_some_and(|n| in_network(&route.destination, n)) => {
+            let why = "flanneld adds one per peer: the peer's pod network, through the peer's own address, as its host-gw \
+                       backend does; no tunnel is needed on one segment";
+            Owner::new(Component::Flannel, why)
+        }
         _ if device.component == Component::Node && route.via.is_some() && dev != "eth0" => {
             Owner::new(Component::Unknown, "a route through another node; flannel's host-gw backend makes such")
         }
         _ => device,
     }
+}
+
+/// The pod network of all nodes, as flanneld got it.
+fn flannel_network(seen: &Observation) -> Option<&str> {
+    seen.files.get("/run/flannel/subnet.env")?.lines().find_map(|line| line.strip_prefix("FLANNEL_NETWORK="))
 }
 
 /// Who wrote a neighbour entry.
@@ -257,10 +268,24 @@ mod tests {
     fn the_fixture_has_no_unknown() {
         let seen = fixture::after("flannel-w1");
         assert!(seen.links.iter().all(|l| of_link(l).component != Component::Unknown));
-        assert!(seen.routes.iter().all(|r| of_route(r).component != Component::Unknown));
+        assert!(seen.routes.iter().all(|r| of_route(r, &seen).component != Component::Unknown));
         for (_, rule) in seen.rules.rules() {
             assert_ne!(of_rule(rule).component, Component::Unknown, "{}", rule.body());
         }
+    }
+
+    #[test]
+    fn a_route_through_a_peer_is_flannels_where_flannel_has_that_network() {
+        let mut seen = fixture::after("flannel-w1");
+        let mut route = seen.routes.iter().find(|r| r.destination == "10.244.2.0/24").unwrap().clone();
+        (route.via, route.dev, route.onlink) = (Some("192.168.20.102".into()), Some("eth1".into()), false);
+        let owner = of_route(&route, &seen);
+        assert!(owner.component == Component::Flannel && owner.why.contains("host-gw"), "{owner:?}");
+        route.destination = "172.16.0.0/16".into();
+        assert_eq!(of_route(&route, &seen).component, Component::Unknown);
+        seen.files.clear();
+        route.destination = "10.244.2.0/24".into();
+        assert_eq!(of_route(&route, &seen).component, Component::Unknown);
     }
 
     #[test]

@@ -37,3 +37,29 @@ fn the_command_line_wins_over_the_lab_file_and_the_nodes_keep_their_driver() {
     assert_eq!(code, Some(2));
     assert!(err.contains("its nodes were made by `fake`") && err.contains("lab destroy x"), "{err}");
 }
+
+#[test]
+fn a_step_of_a_lab_that_is_not_made_is_shown_for_the_driver_that_up_would_choose() {
+    let home = Home::new();
+    let text =
+        "lab: x\nimage: plain\nnodes: {n1: {}}\nsteps: [{name: say, run: 'echo {{ driver.nested_kernel | lower }}'}]\n";
+    home.file("lab.yaml", text);
+    let said = |args: &[&str]| {
+        let (out, err, code) = run(home.lab(&[&["render", "say"], args].concat()));
+        assert_eq!(code, Some(0), "{err}");
+        out.lines().find(|l| l.starts_with("echo ")).unwrap().to_owned()
+    };
+    assert_eq!((said(&["--driver", "qemu"]), said(&["--driver", "fake"])), ("echo false".into(), "echo false".into()));
+    let (report, _, _) = run(home.lab(&["doctor", "--json"]));
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let good = report["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|f| f["check"] == "driver container" && f["weight"] == "good");
+    let fast = std::fs::File::options().read(true).write(true).open("/dev/kvm").is_ok();
+    let expected = if good && !fast { "echo true" } else { "echo false" };
+    assert_eq!(said(&[]), expected, "{report}");
+    home.file("lab.yaml", &text.replace("image: plain", "image: plain\ndriver: qemu"));
+    assert_eq!(said(&[]), "echo false", "as the lab file says");
+}

@@ -59,7 +59,7 @@ fn what_cannot_be_looked_at_is_said() {
     let home = Home::new();
     let (_, err, code) = lab(&home, &["observe", "--lab", "nowhere"]);
     assert_eq!(code, Some(2));
-    assert!(err.contains("`lab up nowhere` makes it"), "{err}");
+    assert!(err.contains("`lab list` shows what there is"), "{err}");
     assert_eq!(up(&home, "").2, Some(0));
     let (_, err, code) = lab(&home, &["observe", "n3"]);
     assert_eq!(code, Some(2));
@@ -98,10 +98,10 @@ fn checks_are_held_by_up_and_by_check() {
     std::fs::write(home.state().join("x/nodes/n2/root/made"), "").unwrap();
     let (out, err, code) = up(&home, CHECKS);
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.contains("2 of 2 checks hold") && out.contains("made on n2"), "{out}");
+    assert!(out.contains("\nPASS  home\n2 of 2 checks hold; `lab check` shows what was seen\n"), "{out}");
     let (out, _, code) = lab(&home, &["check"]);
     assert_eq!(code, Some(0));
-    assert!(out.contains("PASS  lo is there\n        n1\n          link lo"), "{out}");
+    assert!(out.contains("PASS  lo is there\n        n1\n          link lo") && out.contains("made on n2"), "{out}");
     // Nothing was done since: what was seen is shown, and not held again.
     std::fs::remove_file(home.state().join("x/nodes/n2/root/made")).unwrap();
     assert_eq!(up(&home, CHECKS).2, Some(0));

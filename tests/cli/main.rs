@@ -13,6 +13,7 @@ mod damage;
 mod docs;
 mod doctor;
 mod drivers;
+mod errors;
 mod export;
 mod halt;
 mod hostile;

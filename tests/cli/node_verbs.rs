@@ -1,7 +1,7 @@
 //! Verbs that reach into nodes: `ssh`, `cp`, `logs`, `ssh-config`, `forward`.
 
 use crate::support::{Home, run};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
@@ -164,4 +164,73 @@ fn ssh_config_pins_keys_in_private_files_and_is_merged_once() {
     assert!(config.matches("Include").count() == 1 && config.ends_with("\nHost mine\n  User me\n"), "{config}");
     let hosts = std::fs::read_to_string(ssh.join("config")).unwrap();
     assert!(hosts.contains("ProxyCommand env LAB_STATE_DIR=") && hosts.contains("dial --lab x n1\n"), "{hosts}");
+}
+
+/// A lab with a cluster of which a `kubectl` in the search path tells; its service is a port of this host.
+fn cluster(home: &Home) -> String {
+    home.file("lab.yaml", &format!("{LAB}exports: {{kubeconfig: {{node: n1, path: /etc/conf}}}}\n"));
+    let bin = home.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    std::fs::copy(home.path().join("objects.json"), bin.join("objects.json")).unwrap();
+    std::fs::write(bin.join("kubectl"), format!("#!/bin/sh\ncat {}/objects.json\n", bin.display())).unwrap();
+    std::fs::set_permissions(bin.join("kubectl"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    format!("{}:{}", bin.display(), std::env::var("PATH").unwrap())
+}
+
+#[test]
+fn ports_are_forwarded_to_services_and_pods_by_name() {
+    let home = Home::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let objects = serde_json::json!({"items": [
+        {"kind": "Service", "metadata": {"namespace": "default", "name": "webpod"},
+            "spec": {"clusterIP": "127.0.0.1", "ports": [{"port": port, "protocol": "TCP"}]}},
+        {"kind": "Pod", "metadata": {"namespace": "shop", "name": "till"}, "spec": {"nodeName": "n1"},
+            "status": {"podIP": "127.0.0.1", "phase": "Running"}}]});
+    home.file("objects.json", &objects.to_string());
+    let path = cluster(&home);
+    assert_eq!(run(home.lab(&["up", "--driver", "fake"])).2, Some(0));
+    let lab = |args: &[&str]| {
+        let mut lab = home.lab(args);
+        lab.env("PATH", &path);
+        lab
+    };
+    let mut forward = Command::new(assert_cmd::cargo::cargo_bin("lab"));
+    forward.args(["forward", "x", ":service/webpod", &format!(":pod/shop/till:{port}")]).current_dir(home.path());
+    for (name, value) in lab(&[]).get_envs() {
+        forward.env(name, value.unwrap());
+    }
+    let mut forward = forward.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(forward.stdout.take().unwrap()).lines().map(|l| l.unwrap());
+    for named in ["service/webpod", &format!("pod/shop/till:{port}")] {
+        let line = lines.next().unwrap();
+        assert!(line.ends_with(&format!(" -> n1, 127.0.0.1:{port} ({named})")), "{line}");
+        let mut here = std::net::TcpStream::connect(line.split(' ').next().unwrap()).unwrap();
+        let (mut there, _) = listener.accept().unwrap();
+        there.write_all(b"answer\n").unwrap();
+        let mut answer = String::new();
+        BufReader::new(&mut here).read_line(&mut answer).unwrap();
+        assert_eq!(answer, "answer\n");
+    }
+    forward.kill().unwrap();
+    forward.wait().unwrap();
+    for (args, part, code) in [
+        (["x", ":service/webpood"], "did you mean `default/webpod`?", 2),
+        (["n1", "service/webpod:http"], "its ports: ", 2),
+        (["x", ":pod/shop/counter:80"], "there are shop/till", 2),
+        (["x", "8080:80"], "name a node of it: n1, node-two", 2),
+        (["nowhere", "8080:80"], "there are n1, node-two", 2),
+    ] {
+        let (_, err, got) = run(lab(&[&["forward"], &args[..]].concat()));
+        assert!(got == Some(code) && err.contains(part), "{args:?}: {got:?} {err}");
+    }
+    // The port of this host is taken by the listener.
+    let (_, err, code) = run(lab(&["forward", "x", "service/webpod"]));
+    assert!(code == Some(1) && err.contains("any free port: lab forward x :service/webpod"), "{err}");
+    home.file("lab.yaml", &LAB.replace("lab: x", "lab: y").replace("n1", "m1").replace("node-two", "m2"));
+    assert_eq!(run(home.lab(&["up", "--driver", "fake"])).2, Some(0));
+    let (_, err, code) = run(lab(&["forward", "y", ":service/webpod"]));
+    assert!(code == Some(2) && err.contains("none of its nodes has access to a cluster"), "{err}");
+    let (_, err, code) = run(lab(&["forward", "m1", ":service/webpod"]));
+    assert!(code == Some(1) && err.contains("no node that was observed has access to the cluster"), "{err}");
 }

@@ -36,6 +36,11 @@ fn a_part_of_a_run_and_the_rest_later() {
     let (out, err, code) = up(&home, &["--to", "one", "--dry-run"]);
     assert!(code == Some(0) && out.contains("4 of 4 tasks would run") && !out.contains("two@n2"), "{out}{err}");
     assert!(!home.state().join("x").exists(), "nothing is changed");
+    for (option, name) in [("--to", "tow"), ("--from", "tow"), ("--only", "n3")] {
+        let (_, err, code) = up(&home, &[option, name]);
+        assert!(code == Some(2) && err.contains("the lab has"), "{err}");
+        assert!(!home.state().join("x").exists(), "{option}: nothing is made for a name that is wrong");
+    }
     let (out, err, code) = up(&home, &["--to", "two"]);
     assert!(code == Some(0) && out.contains("go on: lab up x"), "{out}{err}");
     assert_eq!((trace(&home, "n1").as_str(), trace(&home, "n2").as_str()), ("one\n", "one\ntwo\n"));

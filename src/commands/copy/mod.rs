@@ -142,7 +142,7 @@ fn ended(exit: Exit, said: &[u8], what: String, node: &str) -> Result<()> {
         return Ok(());
     }
     let said = String::from_utf8_lossy(said);
-    let why = if said.trim().is_empty() { format!("{exit:?}") } else { said.trim().to_owned() };
+    let why = if said.trim().is_empty() { exit.in_words() } else { said.trim().to_owned() };
     Err(Error::failed(what, why).on(node))
 }
 

@@ -87,6 +87,11 @@ impl Choice {
     }
 }
 
+/// Whether the host's accelerator can be tried at all.
+pub fn is_there() -> bool {
+    unavailable(Accelerator::of_host()).is_none()
+}
+
 /// Finds out which accelerator works, or remembers it. The answer is kept in `cache` by host kernel, QEMU version and
 /// image.
 pub async fn choose(program: &Program, image: &BaseImage, cache: &Path) -> Result<Choice> {

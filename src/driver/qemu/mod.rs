@@ -67,6 +67,11 @@ impl Qemu {
         Ok(Self { program, choice, facts, image: image.clone(), state: state.to_owned() })
     }
 
+    /// Whether this host has hardware virtualisation that we may open. Whether it works shows only when it is tried.
+    pub fn may_be_fast() -> bool {
+        accel::is_there()
+    }
+
     /// Looks at the host before anything is made, the image included: QEMU, memory, room for disks below `state`.
     pub async fn look_at_host(nodes: &[Node], state: &Path) -> Vec<Error> {
         let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();

@@ -7,7 +7,7 @@ mod summary;
 
 pub use ignore::{IgnoredRule, ignored_rules};
 pub use render::{Options, Part, markdown, parts, remarks, text};
-pub use summary::summary;
+pub use summary::{Summary, summary};
 
 use super::fact::{Fact, Subject};
 use super::observation::{Observation, SCHEMA};
@@ -99,7 +99,7 @@ pub fn diff(before: &Observation, after: &Observation) -> Diff {
     let old = collect::facts(before, &sections, &names);
     let new = collect::facts(after, &sections, &[]);
     count_dropped(&old.dropped, &new.dropped, &mut ignored);
-    let mut changes = compare(old.facts, new.facts, &mut ignored);
+    let mut changes = compare((old.facts, before), (new.facts, after), &mut ignored);
     changes.extend(orders(before, after, &sections, &mut ignored));
     Diff { schema: SCHEMA, node: after.node.clone(), groups: group(changes), ignored, notes }
 }
@@ -117,7 +117,11 @@ fn count_dropped(
 type Keyed = HashMap<(Subject, String), Vec<Fact>>;
 
 /// Pairs facts by subject and key; several of one key (a rule written twice) pair off in order.
-fn compare(old: Vec<Fact>, new: Vec<Fact>, ignored: &mut BTreeMap<String, usize>) -> Vec<Change> {
+fn compare(
+    (old, before): (Vec<Fact>, &Observation),
+    (new, after): (Vec<Fact>, &Observation),
+    ignored: &mut BTreeMap<String, usize>,
+) -> Vec<Change> {
     let mut olds = Keyed::new();
     for fact in old.into_iter().rev() {
         olds.entry((fact.subject(), fact.key())).or_default().push(fact);
@@ -126,7 +130,7 @@ fn compare(old: Vec<Fact>, new: Vec<Fact>, ignored: &mut BTreeMap<String, usize>
     for mut fact in new {
         let was = olds.get_mut(&(fact.subject(), fact.key())).and_then(Vec::pop);
         let Some(mut was) = was else {
-            let owner = fact.owner();
+            let owner = fact.owner(after);
             changes.push(Change { kind: Kind::Added, before: None, after: Some(fact), owner });
             continue;
         };
@@ -138,14 +142,14 @@ fn compare(old: Vec<Fact>, new: Vec<Fact>, ignored: &mut BTreeMap<String, usize>
         ignore::clear(&mut was);
         ignore::clear(&mut fact);
         if was != fact {
-            let owner = fact.owner();
+            let owner = fact.owner(after);
             changes.push(Change { kind: Kind::Changed, before: Some(was), after: Some(fact), owner });
         }
     }
     let mut gone: Vec<Fact> = olds.into_values().flatten().collect();
     gone.sort_by_cached_key(|f| (f.subject(), f.key()));
     changes.extend(gone.into_iter().map(|fact| {
-        let owner = fact.owner();
+        let owner = fact.owner(before);
         Change { kind: Kind::Removed, before: Some(fact), after: None, owner }
     }));
     changes
@@ -190,9 +194,9 @@ fn orders(
                 continue;
             }
             let fact = |rules| Fact::Order { table: table.to_string(), ipv6, chain: chain.to_string(), rules };
-            let (before, after) = (fact(was), fact(is));
-            let owner = after.owner();
-            changes.push(Change { kind: Kind::Changed, before: Some(before), after: Some(after), owner });
+            let (was, is) = (fact(was), fact(is));
+            let owner = is.owner(after);
+            changes.push(Change { kind: Kind::Changed, before: Some(was), after: Some(is), owner });
         }
     }
     changes

@@ -1,39 +1,62 @@
-//! The few lines that tell what a CNI added to each node, for the end of a run.
+//! The few lines that tell what was added to each node's network, for the end of a run.
 
 use super::super::fact::{Fact, Subject};
 use super::super::observation::Observation;
-use super::super::owner::Component;
+use super::super::owner::{BUILT_IN, Component};
 use super::super::paint::count;
 use super::{Change, Diff, Kind, diff};
 
-/// Per node, what the CNI added: its links, the peers' routes, FDB and neighbour entries, its chains.
-pub fn summary(pairs: &[(&Observation, &Observation)]) -> String {
-    let of_cni = |c| {
+/// What was added from one observation to the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Whether a network plugin did it: only its doing is told then.
+    pub by_plugin: bool,
+    /// Per node the links, the routes, FDB and neighbour entries of each, and chains.
+    pub text: String,
+}
+
+/// What was added to the nodes; None where nothing was.
+pub fn summary(pairs: &[(&Observation, &Observation)]) -> Option<Summary> {
+    let of_plugin = |c| {
         use Component::*;
         matches!(c, Flannel | BridgePlugin | PortMap | Calico | Cilium)
     };
-    let mut out = String::new();
-    for (before, after) in pairs {
-        let diff = diff(before, after).only(of_cni);
-        out += &format!("{}\n", after.node);
-        let lines = lines(&diff);
-        if lines.is_empty() {
-            out += "  nothing was added by a CNI\n";
-        }
-        lines.iter().for_each(|l| out += &format!("  {l}\n"));
+    let diffs: Vec<Diff> = pairs.iter().map(|(before, after)| diff(before, after)).collect();
+    let by_plugin = diffs.iter().any(|d| !lines(&d.only(of_plugin), true).is_empty());
+    // What is said in full only by `diff --all`.
+    let of_others = |c| !matches!(c, Component::KubeProxy | Component::Kubelet);
+    let of_node = |diff: &Diff| {
+        let shown = if by_plugin { diff.only(of_plugin) } else { diff.only(of_others) };
+        (diff.node.clone(), lines(&shown, by_plugin))
+    };
+    let nodes: Vec<(String, Vec<String>)> = diffs.iter().map(of_node).collect();
+    if nodes.iter().all(|(_, lines)| lines.is_empty()) {
+        return None;
     }
-    out
+    let mut text = String::new();
+    for (node, lines) in nodes {
+        text += &format!("{node}\n");
+        if lines.is_empty() {
+            text += "  nothing\n";
+        }
+        lines.iter().for_each(|l| text += &format!("  {l}\n"));
+    }
+    Some(Summary { by_plugin, text })
 }
 
-fn lines(diff: &Diff) -> Vec<String> {
+/// Where a network plugin works, pods' links are counted instead of named.
+fn lines(diff: &Diff, by_plugin: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let mut pods = 0;
     for group in &diff.groups {
         let added: Vec<&Fact> = group.changes.iter().filter_map(added).collect();
         match &group.subject {
-            Subject::Link { name } if name.starts_with("veth") => pods += 1,
+            Subject::Link { name } if by_plugin && name.starts_with("veth") => pods += 1,
             Subject::Link { name } => lines.extend(link(name, &added)),
-            Subject::Chain { table, name, ipv6: false } if group.kind == Kind::Added => {
+            // Built-in chains come along with their table.
+            Subject::Chain { table, name, ipv6: false }
+                if group.kind == Kind::Added && !BUILT_IN.contains(&name.as_str()) =>
+            {
                 let rules = added.iter().filter(|f| matches!(f, Fact::Rule { .. })).count();
                 lines.push(format!("chain {table} {name}: {}", count(rules, "rule")));
             }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::observe::fixture;
+use crate::observe::observation::Link;
 use crate::observe::rules::{Counters, Ruleset};
 use proptest::prelude::*;
 
@@ -41,7 +42,7 @@ fn what_flannel_did() {
 #[test]
 fn the_summary_is_short() {
     let (before, after) = (fixture::before("flannel-ctr"), fixture::after("flannel-ctr"));
-    let shown = summary(&[(&before, &after)]);
+    let shown = summary(&[(&before, &after)]).unwrap();
     let expected = "flannel-ctr
   link cni0: mtu 1450, 10.244.0.1/24
   routes dev cni0: 10.244.0.0/24
@@ -52,8 +53,40 @@ fn the_summary_is_short() {
   chain nat FLANNEL-POSTRTG: 6 rules
   3 pod links on cni0
 ";
-    assert_eq!(shown, expected);
-    assert!(summary(&[(&after, &after)]).contains("nothing was added"));
+    assert!(shown.by_plugin);
+    assert_eq!(shown.text, expected);
+    assert_eq!(summary(&[(&after, &after)]), None);
+    let of_two = summary(&[(&after, &after), (&before, &after)]).unwrap();
+    assert!(of_two.text.starts_with("flannel-ctr\n  nothing\nflannel-ctr\n  link cni0"), "{}", of_two.text);
+}
+
+#[test]
+fn the_summary_of_host_gw_shows_its_routes() {
+    let (before, mut after) = (fixture::before("flannel-ctr"), fixture::after("flannel-ctr"));
+    let tunnel = |dev: &str| dev == "flannel.1";
+    after.links.retain(|l| !tunnel(&l.name));
+    after.addresses.retain(|a| !tunnel(&a.dev));
+    after.neighbours.retain(|n| !tunnel(&n.dev));
+    after.fdb.retain(|f| !tunnel(&f.dev));
+    for route in after.routes.iter_mut().filter(|r| r.dev.as_deref().is_some_and(tunnel)) {
+        let peer = if route.destination == "10.244.1.0/24" { "192.168.20.101" } else { "192.168.20.102" };
+        (route.dev, route.via, route.onlink) = (Some("eth1".into()), Some(peer.into()), false);
+    }
+    let shown = summary(&[(&before, &after)]).unwrap();
+    let routes = "  routes dev eth1: 10.244.1.0/24 via 192.168.20.101, 10.244.2.0/24 via 192.168.20.102\n";
+    assert!(shown.by_plugin && shown.text.contains(routes), "{}", shown.text);
+}
+
+#[test]
+fn without_a_plugin_the_summary_tells_what_else_was_added() {
+    let (before, mut after) = (fixture::before("flannel-ctr"), fixture::before("flannel-ctr"));
+    let link = after.links.iter().find(|l| l.name == "eth1").unwrap().clone();
+    after.links.push(Link { name: "lab0".into(), kind: Some("bridge".into()), mtu: 1500, ..link });
+    let shown = summary(&[(&before, &before), (&before, &after)]).unwrap();
+    assert_eq!(
+        (shown.by_plugin, shown.text.as_str()),
+        (false, "flannel-ctr\n  nothing\nflannel-ctr\n  link lab0: mtu 1500\n")
+    );
 }
 
 #[test]

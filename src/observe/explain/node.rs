@@ -40,7 +40,7 @@ pub fn node(seen: &Observation) -> NodeExplanation {
             Fact::Rule { rule, .. } if !super::super::owner::BUILT_IN.contains(&rule.chain.as_str()) => continue,
             fact => fact.line(),
         };
-        items.push(Explained { subject, line, owner: fact.owner() });
+        items.push(Explained { subject, line, owner: fact.owner(seen) });
     }
     items.sort_by(|a, b| a.subject.cmp(&b.subject));
     let notes = seen.notes.iter().map(|n| format!("{}: {}", n.section, n.text)).collect();

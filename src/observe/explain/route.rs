@@ -55,7 +55,7 @@ pub(super) fn lookup(seen: &Observation, address: IpAddr) -> RouteExplanation {
         }
     }
     let source = chosen.as_ref().and_then(|r| source(seen, r, address));
-    let owner = chosen.as_ref().map(owner::of_route);
+    let owner = chosen.as_ref().map(|r| owner::of_route(r, seen));
     RouteExplanation { node: seen.node.clone(), address: address.to_string(), tables, chosen, source, owner, notes }
 }
 

@@ -10,10 +10,11 @@ pub(super) use journey::{Sight, source_rules};
 pub use proof::Proof;
 
 use super::super::cluster::{Cluster, Service, ServicePort};
+use super::super::named;
 use super::super::observation::Observation;
 use super::delivery::Leg;
-use super::{find_pod, full_name, prefix};
-use crate::error::{Error, Result};
+use super::{find_pod, prefix};
+use crate::error::Result;
 use serde::{Deserialize, Serialize};
 
 /// How a service works on the nodes that were observed.
@@ -97,16 +98,7 @@ pub fn service(name: &str, nodes: &[Observation], cluster: &Cluster, from: Optio
 
 /// The service that the user named.
 pub(super) fn find<'a>(text: &str, cluster: &'a Cluster) -> Result<&'a Service> {
-    let (namespace, name) = full_name(text);
-    cluster.service(namespace, name).ok_or_else(|| {
-        let elsewhere: Vec<String> =
-            cluster.services.iter().filter(|s| s.name == name).map(|s| format!("{}/{}", s.namespace, s.name)).collect();
-        let hint = match elsewhere.is_empty() {
-            true => "`kubectl get services -A` lists them".to_string(),
-            false => format!("there is {}", elsewhere.join(", ")),
-        };
-        Error::input(format!("explain service {namespace}/{name}"), "there is no such service").hint(hint)
-    })
+    named::service("explain", text, cluster)
 }
 
 /// The endpoints that the slices name, in the order of their addresses.
