@@ -86,9 +86,9 @@ pub enum Verb {
                             The exit code is the command's.")]
     Ssh(Ssh),
     /// Print what OpenSSH, scp or an editor needs to reach the nodes.
-    #[command(
-        after_help = "Examples:\n  lab ssh-config > nodes && ssh -F nodes flannel-w1\n  lab ssh-config --merge && ssh flannel-w1"
-    )]
+    #[command(after_help = "Examples:\n  lab ssh-config > nodes && ssh -F nodes flannel-w1\n  \
+                      lab ssh-config | ssh -F /dev/stdin flannel-w1 hostname\n  lab ssh-config --merge && ssh flannel-w1\n\n\
+                      Not `ssh -F <(lab ssh-config)`: OpenSSH closes what a shell opens for it there.")]
     SshConfig(SshConfig),
     /// Copy files and folders to and from nodes.
     #[command(

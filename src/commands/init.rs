@@ -42,7 +42,7 @@ pub fn init(args: &cli::Init) -> Result<String> {
     }
     Ok(format!(
         "{FILE}: the lab {name}, which runs as it is; change it step by step\n{SCHEMA}: with it editors complete the lab \
-         file\n\nNext: lab validate | lab plan | lab up\n"
+         file\n\nNext:\n  lab validate\n  lab plan\n  lab up\n"
     ))
 }
 

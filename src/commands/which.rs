@@ -45,16 +45,18 @@ pub fn find_with(named: Option<&str>, values: &Values, paths: &Paths) -> Result<
         let text = text_of(path)?;
         return Ok(Found { lab: read(&name, &text, file.parent(), given, paths)?, file: Some(file) });
     }
+    let record = LabRecord::load(paths, &name);
+    // One that was made from a file is that file's, also when the box has a lab of this name.
+    if let Ok(Some(LabRecord { file: Some(file), .. })) = &record
+        && file.is_file()
+    {
+        let (shown, text) = (file.display().to_string(), text_of(file)?);
+        return Ok(Found { lab: read(&shown, &text, file.parent(), given, paths)?, file: Some(file.clone()) });
+    }
     if let Some((_, text)) = embedded::labs().into_iter().find(|(n, _)| *n == name) {
         return Ok(Found { lab: read(&format!("labs/{name}.yaml"), text, None, given, paths)?, file: None });
     }
-    if let Some(file) = LabRecord::load(paths, &name)?.and_then(|r| r.file)
-        && file.is_file()
-    {
-        let shown = file.display().to_string();
-        let text = text_of(&file)?;
-        return Ok(Found { lab: read(&shown, &text, file.parent(), given, paths)?, file: Some(file) });
-    }
+    record?;
     if name.contains('/') || name.ends_with(".yaml") {
         let hint = "`lab init` writes one into this folder; `lab list` shows the labs in the box";
         return Err(Error::input(format!("read {name}"), "there is no such file").hint(hint));

@@ -61,31 +61,44 @@ fn flow(text: &str, hang: usize, width: usize, style: Style) -> String {
             column += 1;
         }
         column += size;
-        for (part, code) in word {
-            out += &if code { style.paint(Colour::Code, &part) } else { part };
+        for (part, colour) in word {
+            out += &colour.map_or_else(|| part.clone(), |colour| style.paint(colour, &part));
         }
     }
     out + "\n"
 }
 
-/// The words of a text, each in parts that are code or not.
-fn words(text: &str) -> Vec<Vec<(String, bool)>> {
-    let marks = text.matches('`').count();
-    let (mut all, mut word, mut code) = (Vec::new(), Vec::<(String, bool)>::new(), false);
-    for c in text.chars() {
+/// The words of a text, each in parts with their colour.
+fn words(text: &str) -> Vec<Vec<(String, Option<Colour>)>> {
+    // An odd number of marks is no code.
+    let codes = text.matches('`').count().is_multiple_of(2);
+    let (mut all, mut word, mut colour) = (Vec::new(), Vec::<(String, Option<Colour>)>::new(), None);
+    let chars: Vec<char> = text.chars().collect();
+    for (at, c) in chars.iter().enumerate() {
+        let before = at.checked_sub(1).map(|i| chars[i]);
         match c {
-            // An odd number of marks is no code.
-            '`' if marks.is_multiple_of(2) => code = !code,
+            '`' if codes => colour = if colour == Some(Colour::Code) { None } else { Some(Colour::Code) },
+            // A star that begins or ends a word; one alone is a star.
+            '*' if colour.is_none() && closes(&chars[at + 1..]) && before.is_none_or(|c| !c.is_alphanumeric()) => {
+                colour = Some(Colour::Strong);
+            }
+            '*' if colour == Some(Colour::Strong) => colour = None,
             ' ' => all.push(std::mem::take(&mut word)),
             c => match word.last_mut() {
-                Some((part, of)) if *of == code => part.push(c),
-                _ => word.push((c.to_string(), code)),
+                Some((part, of)) if *of == colour => part.push(*c),
+                _ => word.push((c.to_string(), colour)),
             },
         }
     }
     all.push(word);
     all.retain(|word| !word.is_empty());
     all
+}
+
+/// Whether what follows a star begins with a letter and has another star after one.
+fn closes(rest: &[char]) -> bool {
+    let mut pairs = rest.windows(2);
+    rest.first().is_some_and(|c| c.is_alphanumeric()) && pairs.any(|p| p[0].is_alphanumeric() && p[1] == '*')
 }
 
 /// Columns on a terminal: Hangul and other full-width letters take two.
@@ -116,5 +129,15 @@ mod tests {
             format!("\x1b[1mTitle\x1b[0m\nSay {} {}, it\n\n{}\n\n", code("lab"), code("next"), code("    lab ssh n1"));
         assert_eq!(shown, expected);
         assert_eq!(show("it`s", 80, coloured), "it`s\n\n");
+        let strong = |text: &str| format!("\x1b[1m{text}\x1b[0m");
+        assert_eq!(
+            show("on *every* node, 2 * 3 * 4", 80, coloured),
+            format!("on {} node, 2 * 3 * 4\n\n", strong("every"))
+        );
+        assert_eq!(show("{{ x }} *밖에서* 온", 80, coloured), format!("{{{{ x }}}} {} 온\n\n", strong("밖에서")));
+        assert_eq!(
+            show("`ls *.yaml a*`", 80, coloured),
+            format!("{} {} {}\n\n", code("ls"), code("*.yaml"), code("a*"))
+        );
     }
 }

@@ -276,3 +276,17 @@ fn the_schema_is_printed_for_editors() {
     let (out, _, _) = run(home.lab(&["schema"]));
     assert_eq!(serde_json::from_str::<Json>(&out).unwrap(), schema(File::Lab));
 }
+
+#[test]
+fn a_lab_that_was_made_from_a_file_is_that_files_also_where_the_box_has_its_name() {
+    let home = Home::new();
+    std::fs::create_dir(home.path().join("mine")).unwrap();
+    home.file(
+        "mine/mine.yaml",
+        &format!("{HEAD}steps: [{{name: own, run: 'true'}}]\n").replace("lab: x", "lab: two-nodes"),
+    );
+    assert_eq!(run(home.lab(&["up", "mine/mine.yaml", "--driver", "fake"])).2, Some(0));
+    let (out, err, code) = run(home.lab(&["plan", "two-nodes"]));
+    assert!(code == Some(0) && out.contains("own") && out.contains("0 of 4 tasks"), "{out}{err}");
+    assert_eq!(run(home.lab(&["up", "two-nodes"])).2, Some(0));
+}

@@ -110,3 +110,29 @@ fn the_lesson_has_six_chapters_in_two_languages() {
         assert!(all.contains(mended), "{mended}");
     }
 }
+
+#[test]
+fn the_other_clusters_have_chapters_too() {
+    let home = home();
+    for (lab_name, chapters, node) in [
+        ("flannel-host-gw", &["cluster", "before", "flannel", "after", "sample", "walk"][..], "flannel-ctr"),
+        ("kubeadm", &["control-plane", "workers", "network"], "kubeadm-ctr"),
+    ] {
+        for chapter in chapters {
+            for language in ["en", "ko"] {
+                let (out, err, code) = lab(&home, &["chapters", chapter, "--lab", lab_name, "--lang", language]);
+                assert_eq!(code, Some(0), "{err}");
+                assert!(out.contains(&format!("lab ssh {node} -c")) && !out.contains("{{"), "{out}");
+                let korean = out.chars().filter(|c| ('가'..='힣').contains(c)).count() > 100;
+                assert_eq!(korean, language == "ko", "{lab_name} {chapter}");
+            }
+        }
+        let (out, _, code) = lab(&home, &["chapters", "--lab", lab_name, "--json"]);
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((code, &json["schema"]), (Some(0), &"lab.chapters/1".into()));
+        let names: Vec<&str> =
+            json["chapters"].as_array().unwrap().iter().map(|c| c["name"].as_str().unwrap()).collect();
+        assert_eq!(names, chapters);
+        assert!(json["chapters"][0]["texts"]["ko"].is_string() && json["chapters"][0]["done"] == false, "{out}");
+    }
+}

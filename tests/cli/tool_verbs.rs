@@ -116,6 +116,21 @@ fn shells_are_told_labs_nodes_and_steps() {
     assert!(asked(&["status", "fl"]).lines().any(|l| l == "flannel"));
     assert!(asked(&["logs", "--step", ""]).lines().any(|l| l == "three"));
     assert!(asked(&["ssh-"]).contains("ssh-config"));
+    let one_of = |words: &[&str], wanted: &str| {
+        let said = asked(words);
+        assert!(said.lines().any(|l| l == wanted), "{words:?}: {said}");
+    };
+    assert_eq!(run(home.lab(&["observe", "--name", "broken"])).2, Some(0));
+    one_of(&["render", ""], "two");
+    one_of(&["render", "two", "--node", ""], "n2");
+    one_of(&["forward", ""], "x");
+    one_of(&["observe", ""], "n1");
+    one_of(&["diff", ""], "broken");
+    one_of(&["explain", "route", ""], "n2");
+    one_of(&["check", ""], "x");
+    one_of(&["init", "--from", ""], "kubeadm");
+    one_of(&["image", "build", ""], "plain");
+    one_of(&["--lab", ""], "x");
 }
 
 #[test]
