@@ -59,14 +59,52 @@ fn from_the_host(home: &Home) {
     let text = std::fs::read_to_string(&config).unwrap();
     assert!(text.contains("server: https://127.0.0.1:") && text.contains("current-context: mine"), "{text}");
     let address = ok(lab(home, &["kubectl", "get", "service", "webpod", "-o", "jsonpath={.spec.clusterIP}"])).0;
-    let forward = lab(home, &["forward", "flannel-w1", &format!(":{address}:80")]);
-    let mut pty = crate::pty::Pty::start(&forward, 80, 24);
-    pty.wait_for(" -> flannel-w1");
-    let local = pty.seen.split_whitespace().next().unwrap().to_owned();
-    let curl = Program::new("curl").args(["-sS", "--max-time", "20", &format!("http://{local}")]).output().unwrap();
-    assert!(String::from_utf8_lossy(&curl.stdout).contains("Hostname: webpod-"), "{curl:?}");
-    pty.type_in("\x03");
-    pty.end();
+    for (from, to, node) in
+        [("flannel-w1", address.as_str(), "flannel-w1"), ("flannel", "service/webpod", "flannel-ctr")]
+    {
+        let forward = lab(home, &["forward", from, &format!(":{to}:80")]);
+        let mut pty = crate::pty::Pty::start(&forward, 80, 24);
+        pty.wait_for(&format!(" -> {node}, {address}:80"));
+        let local = pty.seen.split_whitespace().next().unwrap().to_owned();
+        let curl = Program::new("curl").args(["-sS", "--max-time", "20", &format!("http://{local}")]).output().unwrap();
+        assert!(String::from_utf8_lossy(&curl.stdout).contains("Hostname: webpod-"), "{curl:?}");
+        pty.type_in("\x03");
+        pty.end();
+    }
+}
+
+/// What the export for Vagrant holds at its end holds here, and not where something is missing.
+fn exported_checks_hold(home: &Home) {
+    ok(lab(home, &["export", "vagrant", "flannel", "--to", "exported"]));
+    let dir = home.path().join("exported");
+    let functions = std::fs::read_to_string(dir.join("checks.sh")).unwrap();
+    let holds = |node: &str, script: &str| {
+        let mut ssh = lab(home, &["ssh", node, "--", "bash", "-s"]);
+        ssh.write_stdin(format!("{functions}{script}"));
+        run(ssh)
+    };
+    let mut held = 0;
+    for entry in std::fs::read_dir(dir.join("checks")).unwrap() {
+        let path = entry.unwrap().path();
+        let node = path.file_stem().unwrap().to_str().unwrap().split_once('.').unwrap().1.to_owned();
+        let (out, err, code) = holds(&node, &std::fs::read_to_string(&path).unwrap());
+        assert_eq!(code, Some(0), "{}: {out}{err}", path.display());
+        held += 1;
+    }
+    assert!(held >= 20, "{held}");
+    let cluster = "export KUBECONFIG=/etc/kubernetes/admin.conf\n";
+    for wrong in [
+        "link flannel.1 bridge ''\n".to_owned(),
+        "link flannel.1 vxlan 1500\n".to_owned(),
+        "route 3 root 10.244.0.0/16 dev flannel.1\n".to_owned(),
+        "chain nat NOWHERE\n".to_owned(),
+        format!("{cluster}pods default app=webpod 3 2 ''\n"),
+        format!("{cluster}pods default app=webpod 2 2 flannel-w1\n"),
+        format!("{cluster}service default nowhere 1\n"),
+        "script 5 <<'END'\nfalse\ntrue\nEND\n".to_owned(),
+    ] {
+        assert_ne!(holds("flannel-ctr", &wrong).2, Some(0), "{wrong}");
+    }
 }
 
 /// The pods of a node that was away are still told to be Ready until it speaks again: only an answer tells.
@@ -107,6 +145,7 @@ fn the_lesson_on_container_nodes_twice_and_nothing_left() {
         print!("{err}{out}");
         proof(&home);
         no_token_is_written_down(&home);
+        exported_checks_hold(&home);
         let (out, _) = ok(lab(&home, &["plan", "flannel"]));
         assert!(out.contains("\n0 of "), "a finished lab has nothing to do: {out}");
         let values = ok(lab(
