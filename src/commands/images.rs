@@ -212,7 +212,8 @@ impl Wanted {
         let beside = self.file.as_ref().and_then(|file| file.parent()).map(|dir| dir.join("templates"));
         let Some(own) = beside.map(|dir| dir.join(self.path())).filter(|own| own.is_file()) else {
             let why = "there is no recipe of this name";
-            let hint = format!("there are {}; one of a lab file: lab image build LAB.yaml", embedded::images().join(", "));
+            let hint =
+                format!("there are {}; one of a lab file: lab image build LAB.yaml", embedded::images().join(", "));
             return Err(Error::input(format!("use the image {}", self.name), why).hint(hint));
         };
         let text = which::text_of(&own)?;
