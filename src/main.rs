@@ -1,7 +1,7 @@
 //! The thin binary: arguments in, exit code out.
 
 use clap::Parser;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -9,9 +9,15 @@ fn main() -> ExitCode {
     lab::cli::answer();
     match lab::commands::run(lab::cli::Cli::parse()) {
         Ok(outcome) => {
-            // A reader that closed the pipe has seen enough.
-            let _ = std::io::stdout().write_all(outcome.text.as_bytes());
-            ExitCode::from(outcome.code)
+            let mut out = std::io::stdout();
+            match out.write_all(outcome.text.as_bytes()).and_then(|()| out.flush()) {
+                // A reader that closed the pipe has seen enough. A file that got only a part is none.
+                Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+                    let _ = writeln!(std::io::stderr(), "lab: cannot write the answer: {e}");
+                    ExitCode::FAILURE
+                }
+                _ => ExitCode::from(outcome.code),
+            }
         }
         Err(error) => {
             // A terminal that was closed has nobody to tell.

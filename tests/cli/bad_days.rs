@@ -139,3 +139,20 @@ fn a_damaged_record_does_not_stop_destroy() {
     assert_eq!(code, Some(0), "{err}");
     assert!(!home.state().join("x").exists());
 }
+
+#[test]
+fn an_answer_that_could_not_be_written_is_no_success_and_a_reader_that_has_enough_is() {
+    let home = Home::new();
+    let lab = || {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin("lab"));
+        command.args(["schema"]).current_dir(home.path()).stderr(Stdio::piped());
+        command
+    };
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = lab().stdout(full).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains("cannot write the answer: No space left"), "{said}");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    assert_eq!(lab().stdout(writer).output().unwrap().status.code(), Some(0));
+}
