@@ -57,7 +57,16 @@ impl Running {
     /// Logs in.
     pub async fn login(&self) -> Result<AnyRemote> {
         let limit = Duration::from_secs(LOGIN * self.driver.facts().slowness);
-        login(&self.record, &self.driver, &self.place, self.endpoint.clone(), limit).await
+        let reached = login(&self.record, &self.driver, &self.place, self.endpoint.clone(), limit).await;
+        reached.map_err(|error| match error.hint {
+            Some(_) => error,
+            None => {
+                let (node, lab) = (&self.place.node, &self.record.lab.name);
+                error.hint(format!(
+                    "it runs, but boots, hangs, or is far too busy: lab logs --console --node {node}; lab reload {lab}"
+                ))
+            }
+        })
     }
 }
 

@@ -70,6 +70,8 @@ fn a_node_that_runs_and_does_not_answer_is_not_called_running() {
     assert_eq!((&facts["nodes"][0]["state"], &facts["nodes"][1]["state"]), (&"no answer".into(), &"running".into()));
     let (out, _, _) = run(home.lab(&["plan"]));
     assert!(out.contains("it runs, but does not answer") && out.contains("\n2 of 5 tasks would run"), "{out}");
+    let (_, err, code) = run(home.lab(&["ssh", "n1", "-c", "true"]));
+    assert!(code == Some(1) && err.contains("lab logs --console --node n1; lab reload x"), "{err}");
     // It is stopped like any other, and then well again.
     assert_eq!(run(home.lab(&["reload"])).2, Some(0));
     assert_eq!(run(home.lab(&["status"])).0.matches("running").count(), 2);

@@ -13,5 +13,6 @@ mod host;
 mod kill;
 mod labs;
 mod panic;
+mod silence;
 mod two_nodes;
 mod v2_host;
