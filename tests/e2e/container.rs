@@ -242,3 +242,40 @@ fn nodes_are_not_started_on_an_image_that_was_built_again_with_other_content() {
     assert_eq!(code, Some(0), "made anew: {err}");
     ok(home.lab(&["destroy", "small", "-f"]));
 }
+
+/// A disk in a mount namespace of its own, in which the lab's processes live too: it is full from a moment on.
+#[test]
+fn a_full_disk_is_told_and_with_room_the_nodes_are_made() {
+    let _alone = host::alone();
+    let before = host::host();
+    for mebibytes in [1, 4, 8, 16, 40] {
+        let home = Home::new();
+        let file = home.file("small.yaml", &format!("{LAB}steps: []\n"));
+        std::fs::create_dir(home.state()).unwrap();
+        let script = format!(
+            "mount -t tmpfs -o size=3g,mode=700 tmpfs \"$LAB_STATE_DIR\" || exit 90
+             \"$LAB\" -v up \"$FILE\" --driver container --offline 2> said & up=$!
+             until grep -q 'making the disk' said; do sleep 0.01; done
+             mount -o remount,size={mebibytes}m tmpfs \"$LAB_STATE_DIR\" || echo it has more by now
+             wait $up; first=$?; cat said >&2
+             mount -o remount,size=3g tmpfs \"$LAB_STATE_DIR\" || exit 91
+             \"$LAB\" up \"$FILE\" --driver container --offline || exit 92
+             \"$LAB\" ssh c1 -c 'ping -c 1 -W 5 192.168.20.12' || exit 93
+             \"$LAB\" destroy small -f || exit 94
+             test -z \"$(ls -A \"$LAB_STATE_DIR\")\" || exit 95
+             echo \"first $first\""
+        );
+        let mut shell = assert_cmd::Command::new("unshare");
+        shell.args(["--mount", "sh", "-c", &script]).current_dir(home.path()).env("FILE", file);
+        shell.env("LAB", assert_cmd::cargo::cargo_bin("lab")).env("LAB_STATE_DIR", home.state());
+        shell.env("LAB_RUN_DIR", home.path().join("run"));
+        let (out, err, code) = run(shell);
+        assert_eq!(code, Some(0), "{mebibytes} MiB: {out}{err}");
+        let told = out.contains("first 1") && err.contains("No space left on device");
+        assert!(out.contains("first 0") || told, "{mebibytes} MiB: {out}{err}");
+        println!("{mebibytes} MiB: {}", out.lines().last().unwrap());
+        assert_eq!(host::processes(&home), Default::default());
+    }
+    let left: Vec<String> = host::host().symmetric_difference(&before).cloned().collect();
+    assert!(left.is_empty(), "{left:?}");
+}

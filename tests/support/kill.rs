@@ -46,6 +46,11 @@ impl Random {
 }
 
 impl Subject<'_> {
+    /// A new home. Nodes that are folders live in memory: a killed process needs no disk to lose something on.
+    fn home(&self) -> Home {
+        if self.own_cache { Home::in_memory() } else { Home::new() }
+    }
+
     fn command(&self, home: &Home, args: &[&str]) -> Command {
         let mut command = Command::new(assert_cmd::cargo::cargo_bin("lab"));
         command.args(args).current_dir(home.path()).env("LAB_STATE_DIR", home.state());
@@ -78,7 +83,7 @@ impl Subject<'_> {
 
     /// An `up` as it goes when nobody disturbs it.
     fn course(&self) -> Course {
-        let home = Home::new();
+        let home = self.home();
         (self.begin)(&home);
         let mut child = self.spawn(&home);
         let begun = Instant::now();
@@ -150,7 +155,7 @@ impl Subject<'_> {
     /// between.
     fn life(&self, seed: u64, course: &Course) -> Result<String, String> {
         let mut random = Random(seed);
-        let home = Home::new();
+        let home = self.home();
         let lived = self.lived(&home, course, &mut random);
         lived.map_err(|why| format!("{why}\n{}", records(&home)))
     }

@@ -13,6 +13,13 @@ impl Home {
         Self { dir: tempfile::tempdir().unwrap() }
     }
 
+    /// The same in memory, where the host has that: for those who write much and long for no disk.
+    #[allow(dead_code, reason = "only the kill harness has so many homes")]
+    pub fn in_memory() -> Self {
+        let memory = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        Self { dir: memory.unwrap() }
+    }
+
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
