@@ -4,7 +4,7 @@ use super::which;
 use crate::bundle::{self, Bundle};
 use crate::driver::BaseImage;
 use crate::embedded;
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::event::Reporter;
 use crate::image::{self, Image};
 use crate::paths::Paths;
@@ -79,7 +79,7 @@ pub fn ensure_image(wanted: &Wanted, paths: &Paths, offline: bool, reporter: &Re
             Err(error) if offline => return Err(error),
             Err(error) => {
                 reporter.note(format!("{}; built again", error.why));
-                std::fs::remove_dir_all(&found.dir).map_err(|e| Error::failed("remove a damaged image", e))?;
+                discard(&found.manifest.name, &found.dir, paths)?;
             }
         }
     }
@@ -157,13 +157,26 @@ fn tools(unbuilt_bundle: bool) -> Result<()> {
         .hint("scripts/setup-host of the repository installs them (Debian)"))
 }
 
+/// Removes a damaged image, unless disks of nodes stand on it: they would lose what they have, and containers that run
+/// would lose their files at once.
+fn discard(name: &str, dir: &Path, paths: &Paths) -> Result<()> {
+    let what = || format!("build the image {name} again");
+    let (_, on_it) = which::having(|r| r.image.dir == dir && paths.lab(&r.lab.name).join("nodes").exists(), paths);
+    let labs: Vec<&str> = on_it.iter().map(|r| r.lab.name.as_str()).collect();
+    if let Some(first) = labs.first() {
+        let why = format!("nodes stand on the damaged one, of {}", labs.join(", "));
+        return Err(Error::failed(what(), why).hint(format!("lab destroy {first}; then again")));
+    }
+    std::fs::remove_dir_all(dir).context(what)
+}
+
 /// `lab image build`: builds again what is damaged.
 pub fn build_image(named: &str, paths: &Paths, reporter: &Reporter) -> Result<Image> {
     let wanted = &Wanted::named(named, paths)?;
     let image = ensure_image(wanted, paths, false, reporter)?;
     if let Err(error) = image.verify() {
         reporter.note(error.why);
-        std::fs::remove_dir_all(&image.dir).map_err(|e| Error::failed("remove a damaged image", e))?;
+        discard(&image.manifest.name, &image.dir, paths)?;
         return ensure_image(wanted, paths, false, reporter);
     }
     Ok(image)
@@ -254,4 +267,42 @@ pub fn list_images(as_json: bool, paths: &Paths) -> String {
         })
         .collect();
     table(&["IMAGE", "KEY", "DISK", "PACKAGES"], &rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lab::resolve::{Sources, resolve};
+    use crate::state::record::LabRecord;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn an_image_with_nodes_on_it_is_not_taken_from_under_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let paths = Paths { cache: at("cache"), state: at("state"), run: at("run") };
+        let image = at("cache/images/k");
+        std::fs::create_dir_all(&image).unwrap();
+        let library = |_: &str| Some(("x".to_owned(), String::new()));
+        let text = "lab: x\nimage: plain\nnetworks: {nat: {kind: nat}}\nnodes: {n1: {}}\n";
+        let sources = Sources { name: "l", text, library: &library, set: &BTreeMap::new() };
+        let record = LabRecord {
+            lab: resolve(&sources).unwrap(),
+            driver: "container".into(),
+            offline: true,
+            image: BaseImage { key: "k".into(), dir: image.clone() },
+            content: String::new(),
+            file: None,
+            login: crate::ssh::KeyPair::generate("x").unwrap(),
+            host_keys: BTreeMap::new(),
+            forwards: BTreeMap::new(),
+        };
+        record.save(&paths).unwrap();
+        std::fs::create_dir_all(paths.lab("x").join("nodes/n1")).unwrap();
+        let error = discard("plain", &image, &paths).unwrap_err();
+        assert!(error.why.contains("of x") && error.hint.unwrap().contains("lab destroy x") && image.exists());
+        std::fs::remove_dir_all(paths.lab("x").join("nodes")).unwrap();
+        discard("plain", &image, &paths).unwrap();
+        assert!(!image.exists());
+    }
 }
