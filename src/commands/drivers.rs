@@ -4,13 +4,15 @@ use crate::driver::container::Container;
 use crate::driver::fake::Fake;
 use crate::driver::qemu::Qemu;
 use crate::driver::{BaseImage, Driver, Endpoint, Facts, Forward, NodeSpec, NodeState, Place, Stop};
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::executor::Reach;
 use crate::lab::model::Node;
 use crate::paths::Paths;
 use crate::ssh::{Session, Target};
 use crate::state::record::LabRecord;
+use std::ffi::OsString;
 use std::future::Future;
+use std::process::Command;
 use std::time::Duration;
 
 /// One of the drivers.
@@ -27,6 +29,14 @@ pub async fn look_at_host(name: &str, nodes: &[Node], paths: &Paths) -> Vec<Erro
         "container" => Container::look_at_host(nodes, &paths.state),
         _ => Vec::new(),
     }
+}
+
+/// This `lab` as a command to be run in a user namespace, where the user is root: what his folders are is told.
+pub fn ourselves(words: impl IntoIterator<Item = OsString>, paths: &Paths) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context(|| "find our own executable")?);
+    command.args(words);
+    command.env("LAB_CACHE_DIR", &paths.cache).env("LAB_STATE_DIR", &paths.state).env("LAB_RUN_DIR", &paths.run);
+    Ok(command)
 }
 
 /// Removes a node by the name of its driver, whatever else is missing on the host by now.

@@ -1,14 +1,16 @@
 //! What `lab` needs of this host, looked at without changing anything. `up` looks at a part of it before it begins.
 
-use super::drivers::{look_at_host, open};
+use super::drivers::{look_at_host, open, ourselves};
 use crate::bundle;
-use crate::driver::{BaseImage, Driver};
-use crate::error::Error;
+use crate::driver::{BaseImage, Driver, container};
+use crate::error::{Context, Error, Result};
 use crate::image;
 use crate::lab::model::Node;
 use crate::paths::Paths;
 use crate::template::quote;
 use serde::Serialize;
+use serde_json::Value as Json;
+use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -115,7 +117,7 @@ pub async fn look(nodes: &[Node], paths: &Paths) -> Vec<Finding> {
         all.extend(problems.into_iter().map(|e| Finding::of(check, Weight::Bad, e)));
     }
     all.push(Finding::good("memory", memory()));
-    let mut drivers = vec![qemu(nodes, paths).await, container(nodes, paths).await];
+    let mut drivers = vec![qemu(nodes, paths).await, containers(nodes, paths).await];
     let none = drivers.iter().all(|found| found.iter().any(|f| f.weight != Weight::Good));
     for found in drivers.iter_mut().flatten().filter(|f| f.weight != Weight::Good && none) {
         // One driver is enough; without any nothing works.
@@ -164,16 +166,40 @@ async fn qemu(nodes: &[Node], paths: &Paths) -> Vec<Finding> {
     all
 }
 
-async fn container(nodes: &[Node], paths: &Paths) -> Vec<Finding> {
+async fn containers(nodes: &[Node], paths: &Paths) -> Vec<Finding> {
     let problems = look_at_host("container", nodes, paths).await;
     if !problems.is_empty() {
         return problems.into_iter().map(|e| Finding::of("driver container", Weight::Note, e)).collect();
+    }
+    if container::standing() == container::Standing::Outside {
+        return vec![inside(paths).unwrap_or_else(|e| Finding::of("driver container", Weight::Note, e))];
     }
     let none = BaseImage { key: String::new(), dir: Default::default() };
     vec![match open("container", &none, paths).await {
         Ok(driver) => Finding::good("driver container", driver.facts().description.clone()),
         Err(error) => Finding::of("driver container", Weight::Note, error),
     }]
+}
+
+/// What the same verb finds inside, where an ordinary user's nodes are made: there the runtime is tried.
+fn inside(paths: &Paths) -> Result<Finding> {
+    let what = || "try the container driver in a user namespace".to_owned();
+    let command = ourselves(["doctor", "--json"].map(OsString::from), paths)?;
+    let output = container::inside(&[], &command).output().context(what)?;
+    let report: Json = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let findings = report["findings"].as_array().into_iter().flatten();
+    let mut of_driver = findings.filter(|f| f["check"] == "driver container");
+    let refused = || Error::host(what(), String::from_utf8_lossy(&output.stderr).trim());
+    let found = of_driver.next().ok_or_else(refused)?;
+    let says = found["says"].as_str().unwrap_or_default();
+    if found["weight"] == "good" {
+        return Ok(Finding::good("driver container", says));
+    }
+    let error = Error::host(what(), says);
+    Err(match found["mend"].as_str() {
+        Some(mend) => error.hint(mend),
+        None => error,
+    })
 }
 
 /// What building images needs; a lab whose image is in the cache needs none of it.

@@ -2,7 +2,7 @@
 
 use super::base::{self, Base};
 use super::choose::{self, problems, together, wanted};
-use super::drivers::{AnyDriver, SshReach};
+use super::drivers::{self, AnyDriver, SshReach};
 use super::signals::Stop;
 use super::timing::Timing;
 use super::{chapter, exports, host, images, keep, proof, silence, which};
@@ -65,7 +65,8 @@ async fn bring_up(args: cli::Up, paths: &Paths, reporter: &Reporter, stop: &Stop
     let base = base::of(recipe, &wanted, old.as_ref(), args.offline, paths, reporter).await?;
     if choose::goes_inside(&wanted, &lab.nodes, &base.image, paths).await? {
         // The lock goes with this program; the same words find the image in the cache there.
-        return Err(go_inside(&lab, paths));
+        let places: Vec<_> = lab.nodes.iter().map(|node| place(paths, &lab.name, &node.name)).collect();
+        return Err(container::enter(&places, &drivers::ourselves(std::env::args_os().skip(1), paths)?));
     }
     let (driver, line) = choose::driver(&wanted, &lab.nodes, &base.image, paths).await?;
     reporter.note(line);
@@ -108,20 +109,6 @@ async fn bring_up(args: cli::Up, paths: &Paths, reporter: &Reporter, stop: &Stop
     drop(lock);
     let next = super::summary::next(&record.lab, paths);
     Ok(format!("{summary}{}\n{name} is up, in {time}. Next:\n{next}", timing.table()))
-}
-
-/// Becomes the same `lab` in the user namespace of the lab's nodes.
-fn go_inside(lab: &Lab, paths: &Paths) -> Error {
-    let exe = match std::env::current_exe() {
-        Ok(exe) => exe,
-        Err(e) => return Error::failed("find our own executable", e),
-    };
-    let mut command = std::process::Command::new(exe);
-    command.args(std::env::args_os().skip(1));
-    // Inside the user is root: what the folders of this user are is told.
-    command.env("LAB_CACHE_DIR", &paths.cache).env("LAB_STATE_DIR", &paths.state).env("LAB_RUN_DIR", &paths.run);
-    let places: Vec<_> = lab.nodes.iter().map(|node| place(paths, &lab.name, &node.name)).collect();
-    container::enter(&places, command)
 }
 
 /// `lab plan`: what `up` would do, changing nothing.

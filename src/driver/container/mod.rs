@@ -26,7 +26,7 @@ mod spec;
 
 pub use self::keep::background as keeper;
 pub use self::leftover::{Group, find as leftovers};
-pub use self::rootless::{Standing, enter, standing};
+pub use self::rootless::{Standing, enter, inside, standing};
 
 use self::disk::Disk;
 use self::engine::{Bundle, Engine};

@@ -82,8 +82,13 @@ fn living(places: &[Place]) -> Option<ProcessId> {
 ///
 /// # Errors
 /// The command could not be started.
-pub fn enter(places: &[Place], command: Command) -> Error {
+pub fn enter(places: &[Place], command: &Command) -> Error {
     use std::os::unix::process::CommandExt;
+    Error::failed("go into a user namespace", inside(places, command).exec())
+}
+
+/// This command, inside.
+pub fn inside(places: &[Place], command: &Command) -> Command {
     let way = way_in(places);
     let mut whole = Command::new(&way[0]);
     whole.args(&way[1..]).arg(command.get_program()).args(command.get_args());
@@ -93,7 +98,7 @@ pub fn enter(places: &[Place], command: Command) -> Error {
             None => whole.env_remove(name),
         };
     }
-    Error::failed("go into a user namespace", whole.exec())
+    whole
 }
 
 /// The leaf below a delegated cgroup where `lab` itself lives: one that has children with limits has no processes of its
