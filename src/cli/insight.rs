@@ -123,7 +123,10 @@ pub struct Check {
 #[derive(Debug, Args)]
 pub struct Graph {
     /// The lab, where several exist.
-    #[arg(long, add = ArgValueCandidates::new(complete::labs))]
+    #[arg(value_name = "LAB", add = ArgValueCandidates::new(complete::labs))]
+    pub named: Option<String>,
+    /// The same, as the verbs that take other words have it.
+    #[arg(long, hide = true, conflicts_with = "named", add = ArgValueCandidates::new(complete::labs))]
     pub lab: Option<String>,
     /// Draw from this observation; without it the nodes are observed now.
     #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(complete::observations))]
@@ -142,7 +145,10 @@ pub struct Graph {
 #[derive(Debug, Args)]
 pub struct Report {
     /// The lab, where several exist.
-    #[arg(long, add = ArgValueCandidates::new(complete::labs))]
+    #[arg(value_name = "LAB", add = ArgValueCandidates::new(complete::labs))]
+    pub named: Option<String>,
+    /// The same, as the verbs that take other words have it.
+    #[arg(long, hide = true, conflicts_with = "named", add = ArgValueCandidates::new(complete::labs))]
     pub lab: Option<String>,
     /// The observation before the step that is reported on.
     #[arg(long, default_value = "before", value_name = "NAME", add = ArgValueCandidates::new(complete::observations))]

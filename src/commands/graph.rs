@@ -13,7 +13,7 @@ use crate::ui;
 
 /// Draws on the terminal, or writes a picture.
 pub async fn graph(args: cli::Graph, paths: &Paths, reporter: &Reporter) -> Result<String> {
-    let lab = which::name(args.lab.as_deref(), paths)?;
+    let lab = which::name(args.named.as_deref().or(args.lab.as_deref()), paths)?;
     let nodes = observed::at(&lab, args.at.as_deref(), |record| nodes(record, &[]), paths, reporter).await?;
     let drawn = topology(&nodes);
     let stops = match (&args.from, &args.to) {

@@ -9,7 +9,7 @@ use crate::state::record::LabRecord;
 
 /// Writes the report, from observations that are kept; the lab need not run, nor exist any more.
 pub fn report(args: cli::Report, paths: &Paths) -> Result<String> {
-    let lab = which::name(args.lab.as_deref(), paths)?;
+    let lab = which::name(args.named.as_deref().or(args.lab.as_deref()), paths)?;
     let before = observed::kept(&lab, &args.before, paths)?;
     let after = observed::kept(&lab, &args.after, paths)?;
     let latest = || observed::names(&lab, paths).pop().map(|(name, _)| name);

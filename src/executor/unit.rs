@@ -5,6 +5,8 @@ use crate::event::Stream;
 use crate::ssh::{Exit, Remote, Sink};
 use crate::template::quote;
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::OnceLock;
 
 /// The node's side of it.
 const UNIT: &str = include_str!("unit.sh");
@@ -42,10 +44,17 @@ pub fn name(task: &str) -> String {
     format!("{readable}-{}", &blake3::hash(task.as_bytes()).to_hex()[..8])
 }
 
+/// What tells this `lab` from all others to a node.
+fn word() -> &'static str {
+    static WORD: OnceLock<String> = OnceLock::new();
+    // The standard library's only source of random numbers.
+    WORD.get_or_init(|| format!("{:016x}", RandomState::new().build_hasher().finish()))
+}
+
 impl<R: Remote> Unit<'_, R> {
     /// What is there of an earlier start.
     pub async fn earlier(&self) -> Result<Earlier> {
-        let (exit, out, err) = self.call("state", &[self.key], b"").await?;
+        let (exit, out, err) = self.call("state", &[self.key, word()], b"").await?;
         let mut words = out.split_whitespace();
         Ok(match (exit.ok(), words.next(), words.next()) {
             (true, Some("nothing"), _) => Earlier::Nothing,
@@ -59,19 +68,19 @@ impl<R: Remote> Unit<'_, R> {
 
     /// Ends what runs under this name and forgets it.
     pub async fn stop(&self) -> Result<()> {
-        self.call("stop", &[], b"").await.map(drop)
+        self.call("stop", &[word()], b"").await.map(drop)
     }
 
     /// Removes what it left, but for the trace that it was begun.
     pub async fn forget(&self) -> Result<()> {
-        self.call("forget", &[], b"").await.map(drop)
+        self.call("forget", &[word()], b"").await.map(drop)
     }
 
     /// Starts the script.
     pub async fn start(&self, script: &str) -> Result<()> {
         let script = format!("set -euo pipefail\n{script}\n");
         let bytes = script.len().to_string();
-        let (exit, out, err) = self.call("start", &[self.key, &bytes], script.as_bytes()).await?;
+        let (exit, out, err) = self.call("start", &[self.key, &bytes, word()], script.as_bytes()).await?;
         if exit.ok() { Ok(()) } else { Err(self.odd("start the step", &out, &err)) }
     }
 
@@ -160,5 +169,46 @@ mod tests {
         let unit = Unit { remote: &remote, node: "n1", name: name("a@n1"), key: "k" };
         let error = unit.outputs().await.unwrap_err();
         assert!(error.what.contains("outputs") && error.node.as_deref() == Some("n1"), "{error}");
+    }
+
+    /// Calls the node's side here, where `run` is its folder.
+    fn call(run: &std::path::Path, args: &[&str], stdin: &str) -> std::process::Output {
+        use std::io::Write;
+        let mut bash = std::process::Command::new("bash");
+        bash.args(["-c", UNIT, "unit"]).args(args).env("LAB_NODE_RUN", run);
+        bash.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut child = bash.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        // Who is refused reads nothing.
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+        child.wait_with_output().unwrap()
+    }
+
+    #[test]
+    fn what_a_killed_lab_sent_comes_late_and_touches_no_newer_run() {
+        let run = tempfile::tempdir().unwrap();
+        let run = run.path();
+        let said = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let script = "until [ -e go ]; do sleep 0.02; done; echo newer\n";
+        let script = script.replace(" go ", &format!(" {}/go ", run.display()));
+        let size = script.len().to_string();
+        assert_eq!(said(&call(run, &["state", "a", "key", "dead"], "")), "nothing");
+        assert_eq!(said(&call(run, &["state", "a", "key", "newer"], "")), "nothing");
+        assert!(call(run, &["start", "a", "key", &size, "newer"], &script).status.success());
+        // Whole, in part, and what would end it.
+        for (args, stdin) in [
+            (vec!["start", "a", "key", "9", "dead"], "echo old\n"),
+            (vec!["start", "a", "key", "9", "dead"], "echo"),
+            (vec!["stop", "a", "dead"], ""),
+            (vec!["forget", "a", "dead"], ""),
+        ] {
+            let late = call(run, &args, stdin);
+            assert!(!late.status.success(), "{args:?}");
+            assert!(String::from_utf8_lossy(&late.stderr).contains("taken the step over"));
+        }
+        std::fs::write(run.join("go"), "").unwrap();
+        let attached = call(run, &["attach", "a", "1", "1"], "");
+        assert_eq!((attached.status.code(), said(&attached).as_str()), (Some(0), "newer"));
+        assert_eq!(said(&call(run, &["state", "a", "key", "later"], "")), "done 0");
+        assert!(call(run, &["stop", "a", "later"], "").status.success());
     }
 }

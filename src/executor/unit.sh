@@ -30,9 +30,17 @@ if [ "$verb" != attach ]; then
   flock 9
 fi
 
+# Who looked last has the turn: what a `lab` that was killed has sent may come late, and must not touch a newer run.
+turn="$base/.$name.turn"
+mine() {
+  [ ! -s "$turn" ] || [ "$(cat "$turn")" = "$1" ] || { echo "another lab has taken the step over" >&2; exit 1; }
+}
+
 case $verb in
   # What is there of an earlier start: with this key running, or done CODE; with another still running; cut; or nothing.
+  # Takes the turn.
   state)
+    printf '%s' "$4" > "$turn" || rm -f "$turn"
     if [ ! -e "$dir" ]; then echo nothing
     elif [ "$(cat "$dir/key" 2>/dev/null)" != "$3" ]; then
       if alive; then echo other; else echo cut; fi
@@ -42,6 +50,7 @@ case $verb in
     fi ;;
   # Ends what runs under this name.
   stop)
+    mine "$3"
     if systemd; then systemctl stop "$unit" 2>/dev/null
     elif alive; then
       kill -KILL -- "-$pid" 2>/dev/null
@@ -50,9 +59,11 @@ case $verb in
     rm -rf "$dir" ;;
   # Leaves of a step that is done no more than that it was once begun.
   forget)
+    mine "$3"
     cd "$dir" && rm -rf outputs script wrapper out err rc pid ;;
   # Takes the script of this many bytes from stdin and starts it under the key.
   start)
+    mine "$5"
     set -e
     rm -rf "$dir"
     mkdir -p "$dir/outputs"
@@ -80,7 +91,8 @@ WRAPPER
       LAB_OUTPUTS="$dir/outputs" setsid bash "$dir/wrapper" < /dev/null > /dev/null 2>&1 9>&- &
       # On a full disk it may never come so far as to leave a word.
       until [ -s "$dir/pid" ] || [ -s "$dir/rc" ] || [ -z "$(jobs -r)" ]; do sleep 0.02; done
-      [ -s "$dir/pid" ] || [ -s "$dir/rc" ]
+      # Nobody heard why; the same again is told.
+      [ -s "$dir/pid" ] || [ -s "$dir/rc" ] || { printf '%s\n' "$$ 0" > "$dir/pid.new"; echo "the step did not begin" >&2; exit 1; }
     fi ;;
   # Hands on the output from these offsets until the step ends; exits with its code, 253 when it left none.
   attach)

@@ -190,6 +190,6 @@ fn the_lessons_notes_become_pictures_and_a_report() {
         assert!(page.contains(part), "{part}");
     }
     assert_eq!(page.matches("://").count(), page.matches("http://www.w3.org/2000/svg").count(), "nothing is fetched");
-    let (out, _, _) = lab(&home, &["report", "--lab", "flannel"]);
+    let (out, _, _) = lab(&home, &["report", "flannel"]);
     assert!(out.starts_with("# flannel\n") && out.contains("```diff"), "{}", &out[..200]);
 }
