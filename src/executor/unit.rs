@@ -5,7 +5,6 @@ use crate::event::Stream;
 use crate::ssh::{Exit, Remote, Sink};
 use crate::template::quote;
 use std::collections::BTreeMap;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::OnceLock;
 
 /// The node's side of it.
@@ -44,11 +43,16 @@ pub fn name(task: &str) -> String {
     format!("{readable}-{}", &blake3::hash(task.as_bytes()).to_hex()[..8])
 }
 
-/// What tells this `lab` from all others to a node.
+/// When this `lab` first spoke to a node: hundredths of a second since the host's boot, as texts that sort (proc(5),
+/// uptime). A `lab` holds the lab's lock meanwhile, so that a later one has a later time.
 fn word() -> &'static str {
     static WORD: OnceLock<String> = OnceLock::new();
-    // The standard library's only source of random numbers.
-    WORD.get_or_init(|| format!("{:016x}", RandomState::new().build_hasher().finish()))
+    WORD.get_or_init(|| {
+        let uptime = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
+        let digits: String =
+            uptime.split(' ').next().unwrap_or_default().chars().filter(char::is_ascii_digit).collect();
+        format!("{digits:0>16}")
+    })
 }
 
 impl<R: Remote> Unit<'_, R> {
@@ -191,15 +195,17 @@ mod tests {
         let script = "until [ -e go ]; do sleep 0.02; done; echo newer\n";
         let script = script.replace(" go ", &format!(" {}/go ", run.display()));
         let size = script.len().to_string();
-        assert_eq!(said(&call(run, &["state", "a", "key", "dead"], "")), "nothing");
-        assert_eq!(said(&call(run, &["state", "a", "key", "newer"], "")), "nothing");
-        assert!(call(run, &["start", "a", "key", &size, "newer"], &script).status.success());
-        // Whole, in part, and what would end it.
+        assert_eq!(said(&call(run, &["state", "a", "key", "1"], "")), "nothing");
+        assert_eq!(said(&call(run, &["state", "a", "key", "2"], "")), "nothing");
+        assert!(call(run, &["start", "a", "key", &size, "2"], &script).status.success());
+        assert!(word().len() == 16 && word().parse::<u64>().is_ok_and(|time| time > 0));
+        // Whole, in part, a look, and what would end it.
         for (args, stdin) in [
-            (vec!["start", "a", "key", "9", "dead"], "echo old\n"),
-            (vec!["start", "a", "key", "9", "dead"], "echo"),
-            (vec!["stop", "a", "dead"], ""),
-            (vec!["forget", "a", "dead"], ""),
+            (vec!["start", "a", "key", "9", "1"], "echo old\n"),
+            (vec!["start", "a", "key", "9", "1"], "echo"),
+            (vec!["state", "a", "key", "1"], ""),
+            (vec!["stop", "a", "1"], ""),
+            (vec!["forget", "a", "1"], ""),
         ] {
             let late = call(run, &args, stdin);
             assert!(!late.status.success(), "{args:?}");
@@ -208,7 +214,7 @@ mod tests {
         std::fs::write(run.join("go"), "").unwrap();
         let attached = call(run, &["attach", "a", "1", "1"], "");
         assert_eq!((attached.status.code(), said(&attached).as_str()), (Some(0), "newer"));
-        assert_eq!(said(&call(run, &["state", "a", "key", "later"], "")), "done 0");
-        assert!(call(run, &["stop", "a", "later"], "").status.success());
+        assert_eq!(said(&call(run, &["state", "a", "key", "3"], "")), "done 0");
+        assert!(call(run, &["stop", "a", "3"], "").status.success());
     }
 }

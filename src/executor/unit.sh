@@ -30,16 +30,20 @@ if [ "$verb" != attach ]; then
   flock 9
 fi
 
-# Who looked last has the turn: what a `lab` that was killed has sent may come late, and must not touch a newer run.
+# The `lab` that began last has the turn, by the host's clock since its boot, which nodes do not outlive: what one that was
+# killed has sent may come late, and must not touch a newer run.
 turn="$base/.$name.turn"
 mine() {
-  [ ! -s "$turn" ] || [ "$(cat "$turn")" = "$1" ] || { echo "another lab has taken the step over" >&2; exit 1; }
+  local had
+  had=$(cat "$turn" 2>/dev/null)
+  [[ -z $had || ! $1 < $had ]] || { echo "another lab has taken the step over" >&2; exit 1; }
 }
 
 case $verb in
   # What is there of an earlier start: with this key running, or done CODE; with another still running; cut; or nothing.
   # Takes the turn.
   state)
+    mine "$4"
     printf '%s' "$4" > "$turn" || rm -f "$turn"
     if [ ! -e "$dir" ]; then echo nothing
     elif [ "$(cat "$dir/key" 2>/dev/null)" != "$3" ]; then
