@@ -158,6 +158,19 @@ fn what_ended_stays_and_what_moved_goes() {
     assert_eq!(screen.text(), expected);
 }
 
+/// The screen when it has this many lines. It is drawn by a thread of its own, at most twenty times a second, and line by
+/// line: a draw is waited for.
+fn settled(screen: &Screen, lines: usize) -> String {
+    let limit = std::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        let text = screen.text();
+        if text.lines().count() == lines || std::time::Instant::now() > limit {
+            return text;
+        }
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_line_is_cut_to_the_width_of_the_moment() {
     let (screen, terminal) = terminal(80);
@@ -167,7 +180,7 @@ fn a_line_is_cut_to_the_width_of_the_moment() {
     let message = "a message much longer than thirty columns".to_owned();
     terminal.event(&Event::Progress { task: "a".into(), message });
     terminal.event(&started("b"));
-    let text = screen.text();
+    let text = settled(&screen, 2);
     assert_eq!(text.lines().count(), 2, "{text}");
     assert!(text.lines().all(|l| l.chars().count() <= 30) && text.contains("init: a m"), "{text}");
     terminal.finish();
@@ -182,7 +195,7 @@ fn what_took_long_before_is_foretold() {
     for task in ["a", "b"] {
         terminal.event(&Event::Started { task: task.into(), node: Some("n1".into()), title: task.into() });
     }
-    let text = screen.text();
+    let text = settled(&screen, 3);
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "about 1m05s, as in earlier runs here");
     assert!(lines[1].ends_with(" of ~1m05s") && !lines[2].contains('~'), "{text}");
@@ -200,7 +213,7 @@ fn a_window_that_becomes_wider_keeps_what_is_done() {
     screen.with(|s| s.resize(160)).unwrap();
     terminal.event(&Event::Progress { task: "a".into(), message: "half".into() });
     terminal.event(&started("e"));
-    let text = screen.text();
+    let text = settled(&screen, 8);
     assert!(text.starts_with("first\nsecond\nthird\n"), "{text}");
     assert_eq!(text.lines().count(), 8, "{text}");
     terminal.finish();
