@@ -92,7 +92,8 @@ fn status(home: &Home) -> String {
 fn kill(home: &Home, node: &str) {
     let pid = rustix::process::Pid::from_raw(pid_of(home, node)).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    while status(home).matches("running").count() != 1 {
+    // On its way out it does not answer any more, and is not gone yet.
+    while !status(home).contains("stopped") {
         std::thread::yield_now();
     }
 }
