@@ -3,14 +3,14 @@
 use super::log::{self, StepLog};
 use super::probe;
 use super::scope::StepScope;
-use super::unit::{self, Earlier, Unit, collect};
+use super::unit::{self, Earlier, File, Unit};
 use crate::error::{Error, Result};
 use crate::event::{Reporter, Stream};
 use crate::lab::model::{Action, Step};
 use crate::plan::Task;
 use crate::ssh::{Exit, Remote};
 use crate::state::outputs::Outputs;
-use crate::template::{self, quote};
+use crate::template;
 use std::path::Path;
 use std::time::Duration;
 
@@ -61,7 +61,9 @@ impl<R: Remote> Run<'_, R> {
             Action::Run { script } => self.script(script, limit).await?,
             Action::File { path, content, template, mode, owner } => {
                 let content = if *template { self.render(content)? } else { content.clone() };
-                self.upload(path, &content, *mode, owner).await?;
+                let file = File { path, content: &content, mode: *mode, owner };
+                // By its path: the step that put it may have had another name.
+                self.unit(&format!("file {path}")).put(&file).await?;
                 Ended::Done(Outputs::default())
             }
             Action::Wait { probe } | Action::Check { probe } => {
@@ -82,7 +84,7 @@ impl<R: Remote> Run<'_, R> {
 
     async fn script(&self, script: &str, limit: Duration) -> Result<Ended> {
         let script = self.render(script)?;
-        let unit = Unit { remote: self.remote, node: self.node, name: unit::name(&self.task.id), key: &self.task.key };
+        let unit = self.unit(&self.task.id);
         let earlier = unit.earlier().await?;
         let resumed = self.task.resumable && matches!(earlier, Earlier::Running | Earlier::Done(0));
         if !resumed {
@@ -113,6 +115,11 @@ impl<R: Remote> Run<'_, R> {
                 Err(self.explained(why.trim_end(), log.path()))
             }
         }
+    }
+
+    /// What runs on the node under this name.
+    fn unit(&self, of: &str) -> Unit<'_, R> {
+        Unit { remote: self.remote, node: self.node, name: unit::name(of), key: &self.task.key }
     }
 
     fn log(&self, secrets: Vec<String>) -> Result<StepLog> {
@@ -168,30 +175,14 @@ impl<R: Remote> Run<'_, R> {
 
     async fn undo(&self, script: &str) -> Result<()> {
         self.reporter.note(format!("{}: it was begun before; undoing that first", self.task.id));
-        let (exit, out, err) = probe::run(self.remote, &self.render(script)?).await?;
+        // The undoing of a `lab` that was killed may still be under way.
+        let undoing = format!("undo {}", self.task.id);
+        let (exit, said) = self.unit(&undoing).again(&self.render(script)?).await?;
         if exit.ok() {
             return Ok(());
         }
-        let why = format!("{}\n{}", exit.in_words(), format!("{out}{err}").trim());
+        let why = format!("{}\n{}", exit.in_words(), said.trim());
         Err(Error::failed(format!("undo the step {}", self.step.name), why).on(self.node))
-    }
-
-    async fn upload(&self, path: &str, content: &str, mode: u32, owner: &str) -> Result<()> {
-        // The new file is whole before it takes the old one's place, and never readable by others on the way. A
-        // connection that breaks looks like the end of the content, so that its size is told.
-        let command = format!(
-            "umask 077; f=\"${{LAB_NODE_ROOT:-}}\"{path}; mkdir -p -m 755 \"$(dirname \"$f\")\" && t=$(mktemp \"$f.XXXXXX\") && \
-             cat > \"$t\" && [ \"$(wc -c < \"$t\")\" -eq {size} ] && {{ [ -n \"${{LAB_NODE_ROOT:-}}\" ] || chown {owner} \"$t\"; }} && chmod {mode:o} \"$t\" && mv \"$t\" \"$f\"",
-            path = quote(path),
-            size = content.len(),
-            owner = quote(owner),
-        );
-        let (exit, out, err) = collect(self.remote, &command, content.as_bytes()).await?;
-        if exit.ok() {
-            return Ok(());
-        }
-        let why = format!("{}: {}", exit.in_words(), format!("{out}{err}").trim());
-        Err(Error::failed(format!("put the file {path} (step {})", self.step.name), why).on(self.node))
     }
 
     fn render(&self, text: &str) -> Result<String> {

@@ -37,6 +37,14 @@ pub struct Unit<'a, R: Remote> {
     pub key: &'a str,
 }
 
+/// A file to put on a node.
+pub struct File<'a> {
+    pub path: &'a str,
+    pub content: &'a str,
+    pub mode: u32,
+    pub owner: &'a str,
+}
+
 /// The unit name of a task: a readable part and a digest.
 pub fn name(task: &str) -> String {
     let readable: String = task.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(32).collect();
@@ -70,7 +78,7 @@ impl<R: Remote> Unit<'_, R> {
         })
     }
 
-    /// Ends what runs under this name and forgets it.
+    /// Ends what runs under this name and removes what it left, but for the trace that it was begun.
     pub async fn stop(&self) -> Result<()> {
         self.call("stop", &[word()], b"").await.map(drop)
     }
@@ -78,6 +86,21 @@ impl<R: Remote> Unit<'_, R> {
     /// Removes what it left, but for the trace that it was begun.
     pub async fn forget(&self) -> Result<()> {
         self.call("forget", &[word()], b"").await.map(drop)
+    }
+
+    /// Runs a script to its end in place of whatever still runs under this name.
+    ///
+    /// # Errors
+    /// The node cannot run it, or the connection broke for good.
+    pub async fn again(&self, script: &str) -> Result<(Exit, String)> {
+        if self.earlier().await? != Earlier::Nothing {
+            self.stop().await?;
+        }
+        self.start(script).await?;
+        let mut said = Vec::new();
+        let exit = self.attach(&mut |_, bytes: &[u8]| said.extend_from_slice(bytes)).await?;
+        self.stop().await?;
+        Ok((exit, String::from_utf8_lossy(&said).into_owned()))
     }
 
     /// Starts the script.
@@ -124,6 +147,21 @@ impl<R: Remote> Unit<'_, R> {
             Some((name.to_owned(), value.trim_end_matches('\n').to_owned()))
         };
         Ok(out.lines().filter_map(read).collect())
+    }
+
+    /// Puts a file there, unless a later `lab` has.
+    ///
+    /// # Errors
+    /// What the node said.
+    pub async fn put(&self, file: &File<'_>) -> Result<()> {
+        let (mode, bytes) = (format!("{:o}", file.mode), file.content.len().to_string());
+        let args = [word(), file.path, &bytes, &mode, file.owner];
+        let (exit, out, err) = self.call("put", &args, file.content.as_bytes()).await?;
+        if exit.ok() {
+            return Ok(());
+        }
+        let why = format!("{}: {}", exit.in_words(), format!("{out}{err}").trim());
+        Err(Error::failed(format!("put the file {}", file.path), why).on(self.node))
     }
 
     async fn call(&self, verb: &str, args: &[&str], stdin: &[u8]) -> Result<(Exit, String, String)> {
@@ -179,7 +217,7 @@ mod tests {
     fn call(run: &std::path::Path, args: &[&str], stdin: &str) -> std::process::Output {
         use std::io::Write;
         let mut bash = std::process::Command::new("bash");
-        bash.args(["-c", UNIT, "unit"]).args(args).env("LAB_NODE_RUN", run);
+        bash.args(["-c", UNIT, "unit"]).args(args).env("LAB_NODE_RUN", run).env("LAB_NODE_ROOT", run.join("root"));
         bash.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
         let mut child = bash.stderr(std::process::Stdio::piped()).spawn().unwrap();
         // Who is refused reads nothing.
@@ -216,5 +254,27 @@ mod tests {
         assert_eq!((attached.status.code(), said(&attached).as_str()), (Some(0), "newer"));
         assert_eq!(said(&call(run, &["state", "a", "key", "3"], "")), "done 0");
         assert!(call(run, &["stop", "a", "3"], "").status.success());
+    }
+
+    #[test]
+    fn a_file_that_a_killed_lab_sent_comes_late_and_replaces_no_newer_one() {
+        let run = tempfile::tempdir().unwrap();
+        let put = |word: &str, bytes: &str, content: &str| {
+            let args = ["put", "f", word, "/etc/new/folder/a b", bytes, "640", "root"];
+            call(run.path(), &args, content).status.success()
+        };
+        let folder = run.path().join("root/etc/new/folder");
+        let mode = |path: &std::path::Path| {
+            std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions()) & 0o777
+        };
+        assert!(put("1", "5", "first") && put("2", "5", "newer"));
+        assert!(!put("1", "5", "older"), "it came late");
+        assert!(!put("3", "5", "hal"), "it came in part");
+        assert_eq!(std::fs::read_to_string(folder.join("a b")).unwrap(), "newer");
+        assert!(put("3", "5", "third"));
+        assert_eq!(std::fs::read_to_string(folder.join("a b")).unwrap(), "third");
+        let left: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["a b"], "nothing else is left");
+        assert_eq!((mode(&folder.join("a b")), mode(&run.path().join("root/etc/new"))), (0o640, 0o755));
     }
 }

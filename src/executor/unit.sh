@@ -24,27 +24,33 @@ alive() {
 }
 
 # One at a time: the start of a `lab` that was killed may still be under way when the next one looks.
-if [ "$verb" != attach ]; then
+alone() {
   [ -d "$base" ] || mkdir -p "$base"
   exec 9> "$base/.$name.lock"
   flock 9
-fi
+}
+case $verb in attach | put) ;; *) alone ;; esac
 
 # The `lab` that began last has the turn, by the host's clock since its boot, which nodes do not outlive: what one that was
 # killed has sent may come late, and must not touch a newer run.
 turn="$base/.$name.turn"
 mine() {
   local had
-  had=$(cat "$turn" 2>/dev/null)
+  had=$(cat "$turn" 2>/dev/null) || had=
   [[ -z $had || ! $1 < $had ]] || { echo "another lab has taken the step over" >&2; exit 1; }
 }
+take() {
+  mine "$1"
+  printf '%s' "$1" > "$turn" || rm -f "$turn"
+}
+
+clear_dir() { [ ! -e "$dir" ] || { cd "$dir" && rm -rf outputs script wrapper out err rc pid; }; }
 
 case $verb in
   # What is there of an earlier start: with this key running, or done CODE; with another still running; cut; or nothing.
   # Takes the turn.
   state)
-    mine "$4"
-    printf '%s' "$4" > "$turn" || rm -f "$turn"
+    take "$4"
     if [ ! -e "$dir" ]; then echo nothing
     elif [ "$(cat "$dir/key" 2>/dev/null)" != "$3" ]; then
       if alive; then echo other; else echo cut; fi
@@ -52,7 +58,7 @@ case $verb in
     elif alive; then echo running
     else echo cut
     fi ;;
-  # Ends what runs under this name.
+  # Ends what runs under this name, and leaves no more than that it was once begun.
   stop)
     mine "$3"
     if systemd; then systemctl stop "$unit" 2>/dev/null
@@ -60,11 +66,11 @@ case $verb in
       kill -KILL -- "-$pid" 2>/dev/null
       while alive; do sleep 0.02; done
     fi
-    rm -rf "$dir" ;;
+    clear_dir ;;
   # Leaves of a step that is done no more than that it was once begun.
   forget)
     mine "$3"
-    cd "$dir" && rm -rf outputs script wrapper out err rc pid ;;
+    clear_dir ;;
   # Takes the script of this many bytes from stdin and starts it under the key.
   start)
     mine "$5"
@@ -107,6 +113,23 @@ WRAPPER
     wait
     [ -s "$dir/rc" ] || exit 253
     exit "$(cat "$dir/rc")" ;;
+  # Takes a file from stdin: WORD PATH BYTES MODE OWNER. It is whole before it takes the old one's place, and never readable
+  # by others on the way. A connection that broke looks like its end, so that the size is told.
+  put)
+    file="${LAB_NODE_ROOT:-}$4"
+    folder=${file%/*}
+    set -e
+    (umask 022 && mkdir -p "$folder")
+    # With a dot: what reads all files of a folder leaves it alone, should the node end here.
+    temp=$(mktemp "$folder/.${file##*/}.XXXXXX")
+    trap 'rm -f "$temp"' EXIT
+    cat > "$temp"
+    [ "$(wc -c < "$temp")" -eq "$5" ] || { echo "the file did not come whole" >&2; exit 1; }
+    [ -n "${LAB_NODE_ROOT:-}" ] || chown "$7" "$temp"
+    chmod "$6" "$temp"
+    alone
+    take "$3"
+    mv -T "$temp" "$file" ;;
   # Prints the outputs as base64, one a line: NAME VALUE.
   outputs)
     for file in "$dir/outputs"/*; do

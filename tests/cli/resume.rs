@@ -101,3 +101,29 @@ fn files_get_their_content_and_mode() {
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
 }
+
+#[test]
+fn what_a_killed_lab_was_undoing_is_ended_before_it_is_undone_again() {
+    let home = Home::new();
+    // The first undoing never ends by itself, and would remove what the step makes later.
+    let undo = "echo $$ >> $HOME/undoing; [ $(wc -l < $HOME/undoing) -gt 1 ] || until rm $HOME/made; do sleep 0.01; done 2>/dev/null";
+    let step = |run: &str| format!("  - {{name: a, on: n1, undo: '{undo}', run: '{run}'}}\n");
+    assert_eq!(up(&home, &step("exit 1")).2, Some(1));
+    let mut dying = std::process::Command::new(assert_cmd::cargo::cargo_bin("lab"));
+    dying.args(["up", "--driver", "fake"]).current_dir(home.path()).env("LAB_STATE_DIR", home.state());
+    dying.env("LAB_RUN_DIR", home.path().join("run")).stderr(std::process::Stdio::null());
+    let mut dying = dying.spawn().unwrap();
+    let undoing = home.state().join("x/nodes/n1/root/undoing");
+    while std::fs::read_to_string(&undoing).unwrap_or_default().is_empty() {
+        assert!(dying.try_wait().unwrap().is_none());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    dying.kill().unwrap();
+    dying.wait().unwrap();
+    // Killed, it may still wait for its parent.
+    let is_gone = "touch $HOME/made; ! grep -s State:.[^Z] /proc/$(head -1 $HOME/undoing)/status";
+    let (_, err, code) = up(&home, &step(is_gone));
+    assert_eq!(code, Some(0), "{err}");
+    assert_eq!(std::fs::read_to_string(undoing).unwrap().lines().count(), 2, "{err}");
+    assert!(home.state().join("x/nodes/n1/root/made").exists());
+}
