@@ -271,7 +271,7 @@ pub struct Probe {
     pub hint: Option<String>,
     /// A script that succeeds when it holds.
     pub script: String,
-    /// Seconds between two tries.
+    /// The longest pause between two tries, in seconds.
     pub every: u64,
     /// Seconds until it is given up, on an accelerated node.
     pub timeout: u64,

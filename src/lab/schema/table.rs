@@ -79,7 +79,11 @@ pub static NAMED_PROBE: Object = Object {
         must("description", Text, "What it waits for, as a sentence: `the API server answers`."),
         may("hint", Text, "What to look at when it never holds."),
         must("run", Text, "A script for bash that succeeds when it holds; a template."),
-        may("every", SPAN, "Between two tries; 2s where it does not say."),
+        may(
+            "every",
+            SPAN,
+            "The longest pause between two tries, of which the first come sooner; 2s where it does not say.",
+        ),
         may("timeout", SPAN, "Until it is given up; 120s where it does not say. Longer on slow nodes."),
     ],
 };
@@ -223,7 +227,11 @@ static PROBE: Object = Object {
         must("description", Text, "What it waits for, as a sentence."),
         may("hint", Text, "What to look at when it never holds."),
         must("run", Text, "A script for bash that succeeds when it holds; a template."),
-        may("every", SPAN, "Between two tries; 2s where it does not say."),
+        may(
+            "every",
+            SPAN,
+            "The longest pause between two tries, of which the first come sooner; 2s where it does not say.",
+        ),
         may("timeout", SPAN, "Until it is given up; 120s where it does not say. Longer on slow nodes."),
     ],
 };
