@@ -210,31 +210,15 @@ fn builds(paths: &Paths) -> Vec<Finding> {
         let error = Error::host("build images", format!("to build images it lacks {}", missing.join(", ")));
         all.push(Finding::of("builds", Weight::Note, error.hint("scripts/setup-host of the repository (Debian)")));
     }
-    all.extend(subordinate_ids().map(|e| Finding::of("builds", Weight::Note, e)));
+    if container::standing() != container::Standing::Root {
+        // An ordinary user builds images as the root of a user namespace of his own.
+        all.extend(container::missing_ids().into_iter().map(|e| Finding::of("builds", Weight::Note, e)));
+    }
     all.extend(room(&paths.cache).map(|e| Finding::of("builds", Weight::Note, e)));
     if all.is_empty() {
         all.push(Finding::good("builds", "the programs that build images are there"));
     }
     all
-}
-
-/// An ordinary user builds images as the root of a user namespace of his own.
-fn subordinate_ids() -> Option<Error> {
-    let us = rustix::process::getuid();
-    if us.is_root() {
-        return None;
-    }
-    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let user = users.lines().find(|l| l.split(':').nth(2) == Some(&us.as_raw().to_string()))?.split(':').next()?;
-    let has = |file: &str| {
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        text.lines().any(|l| l.split(':').next().is_some_and(|who| who == user || who == us.as_raw().to_string()))
-    };
-    (!has("/etc/subuid") || !has("/etc/subgid")).then(|| {
-        let why = format!("{user} has no subordinate ids, without which only root can build images");
-        let hint = format!("sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user}");
-        Error::host("build images", why).hint(hint)
-    })
 }
 
 /// What bundle and images of the largest lab take.

@@ -42,8 +42,9 @@ impl Manifest {
 
 const MANIFEST: &str = "manifest.json";
 const TREE: &str = "tree";
-/// Devices stay out of the tree: nodes get theirs from the runtime, and not everybody may make them.
-const NO_DEVICES: &str = "--exclude=./dev/*";
+/// Devices stay out of the tree: nodes get theirs from the runtime, and not everybody may make them. Nor do the containers
+/// in a node use those of their images: theirs lie over them.
+const NO_DEVICES: [&str; 2] = ["--exclude=./dev/*", "--exclude=./var/lib/containerd/*/snapshots/*/fs/dev/*"];
 
 /// Makes a built folder the image of its key.
 pub(super) fn seal(built: tempfile::TempDir, images: &Path, mut manifest: Manifest) -> Result<Image> {
@@ -135,7 +136,7 @@ impl Image {
         let fresh = tempfile::Builder::new().prefix(lock::UNFINISHED).tempdir_in(&self.dir).context(what)?;
         std::fs::set_permissions(fresh.path(), std::fs::Permissions::from_mode(0o755)).context(what)?;
         let mut command = Command::new("tar");
-        command.args(["--xattrs", "--xattrs-include=*", "--numeric-owner", NO_DEVICES, "-xpf"]);
+        command.args(["--xattrs", "--xattrs-include=*", "--numeric-owner"]).args(NO_DEVICES).arg("-xpf");
         command.arg(self.dir.join("root.tar"));
         command.arg("-C").arg(fresh.path());
         let output = command::tied(&command).output().context(what)?;
@@ -155,7 +156,7 @@ impl Image {
         }
         let what = || format!("use the image {}", self.manifest.name);
         let mut compare = Command::new("tar");
-        compare.arg("--compare").arg(NO_DEVICES).arg("-f").arg(self.dir.join("root.tar")).arg("-C").arg(tree);
+        compare.arg("--compare").args(NO_DEVICES).arg("-f").arg(self.dir.join("root.tar")).arg("-C").arg(tree);
         let output = command::tied(&compare).output().context(what)?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stdout);

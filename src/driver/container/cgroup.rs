@@ -83,7 +83,7 @@ fn unified(id: &str) -> PathBuf {
     if rootless::standing() == Standing::Root || made.is_dir() {
         return made;
     }
-    find(&rootless::territory(root), id).unwrap_or(made)
+    find(&rootless::territory(root, rootless::user()), id).unwrap_or(made)
 }
 
 /// How far below a user's systemd the scopes with nodes are: a slice, a scope.
@@ -221,7 +221,7 @@ pub fn levels(place: &Place) -> Vec<PathBuf> {
 pub fn levels_of_nodes(root: &Path) -> Vec<PathBuf> {
     let mut all = hierarchies(root);
     if rootless::standing() != Standing::Root {
-        all.extend(below(&rootless::territory(root), DEPTH));
+        all.extend(below(&rootless::territory(root, rootless::user()), DEPTH));
     }
     let entries = all.into_iter().flat_map(|dir| std::fs::read_dir(dir).into_iter().flatten().flatten());
     let of_node = |e: &std::fs::DirEntry| e.file_name().to_str().is_some_and(process::is_id) && e.path().is_dir();

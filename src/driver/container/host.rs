@@ -74,22 +74,27 @@ fn privileges(enough: bool) -> Option<Error> {
     (!enough).then(|| error.hint("run lab as root (sudo -E lab up), or --driver qemu"))
 }
 
-fn programs(path: &OsStr) -> Option<Error> {
-    let there = |name: &str| std::env::split_paths(path).any(|dir| dir.join(name).is_file());
-    let missing: Vec<_> = PROGRAMS.into_iter().filter(|(name, _)| !there(name)).collect();
-    let names: Vec<&str> = missing.iter().map(|(name, _)| *name).collect();
-    let mut packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+/// Whether a program is on this path.
+pub fn there(path: &OsStr) -> impl Fn(&str) -> bool {
+    |name| std::env::split_paths(path).any(|dir| dir.join(name).is_file())
+}
+
+/// The programs of a table (with the Debian packages that bring them) that are not there, and the command that brings them.
+pub fn not_installed(table: &[(&str, &str)], there: impl Fn(&str) -> bool) -> Option<(String, String)> {
+    let missing = table.iter().filter(|(name, _)| !there(name));
+    let (names, mut packages): (Vec<&str>, Vec<&str>) = missing.copied().unzip();
     packages.dedup();
-    (!missing.is_empty()).then(|| {
-        let hint = format!("sudo apt install -y {}", packages.join(" "));
-        Error::host(WHAT, format!("not installed: {}", names.join(", "))).hint(hint)
-    })
+    (!names.is_empty()).then(|| (names.join(", "), format!("sudo apt install -y {}", packages.join(" "))))
+}
+
+fn programs(path: &OsStr) -> Option<Error> {
+    let (names, hint) = not_installed(&PROGRAMS, there(path))?;
+    Some(Error::host(WHAT, format!("not installed: {names}")).hint(hint))
 }
 
 /// Which of them works is found by trying; that there is one can be said before an image is built.
 fn runtime(path: &OsStr) -> Option<Error> {
-    let there = |name: &str| std::env::split_paths(path).any(|dir| dir.join(name).is_file());
-    let none = !engine::CANDIDATES.into_iter().any(there);
+    let none = !engine::CANDIDATES.into_iter().any(there(path));
     none.then(|| Error::host(WHAT, "neither runc nor crun is installed").hint("sudo apt install -y runc"))
 }
 

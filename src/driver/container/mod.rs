@@ -26,6 +26,7 @@ mod spec;
 
 pub use self::keep::background as keeper;
 pub use self::leftover::{Group, find as leftovers};
+pub use self::ordinary::missing_ids;
 pub use self::rootless::{Standing, enter, inside, standing};
 
 use self::disk::Disk;

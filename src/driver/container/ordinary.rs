@@ -1,9 +1,10 @@
 //! What an ordinary user's host must have so that he can make nodes: a user namespace with subordinate ids, and cgroups
 //! that his systemd delegates to him. Each with the command that mends it.
 
-use super::{cgroup, rootless};
+use super::{cgroup, host, rootless};
 use crate::error::Error;
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 const WHAT: &str = "use the container driver";
 
@@ -34,16 +35,24 @@ pub struct Host<'a> {
 }
 
 /// Every problem of this host for an ordinary user.
-pub fn problems(path: &std::ffi::OsStr) -> Vec<Error> {
+pub fn problems(path: &OsStr) -> Vec<Error> {
+    with_this(path, |host| host.problems())
+}
+
+/// What is missing of the subordinate ids that an ordinary user's nodes and images need.
+pub fn missing_ids() -> Vec<Error> {
+    with_this(OsStr::new(""), |host| host.all_ids().collect())
+}
+
+fn with_this(path: &OsStr, look: impl Fn(&Host<'_>) -> Vec<Error>) -> Vec<Error> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR");
-    let host = Host {
+    look(&Host {
         root: Path::new(cgroup::ROOT),
         user: rootless::user(),
         read: &|file| std::fs::read_to_string(file).ok(),
-        has: &|name| std::env::split_paths(path).any(|dir| dir.join(name).is_file()),
+        has: &host::there(path),
         runtime: runtime.as_deref().map(Path::new),
-    };
-    host.problems()
+    })
 }
 
 impl Host<'_> {
@@ -58,26 +67,24 @@ impl Host<'_> {
         let mut all: Vec<Error> = Vec::new();
         all.extend(self.programs());
         all.extend(FORBIDDEN.iter().filter_map(|(key, bad, good)| self.forbidden(key, bad, good)));
-        all.extend(self.ids("/etc/subuid", "subuids"));
-        all.extend(self.ids("/etc/subgid", "subgids"));
+        all.extend(self.all_ids());
         all.extend(self.manager().or_else(|| self.delegation()));
         all
     }
 
     fn programs(&self) -> Option<Error> {
-        let missing: Vec<_> = PROGRAMS.iter().filter(|(name, _)| !(self.has)(name)).collect();
-        let names: Vec<&str> = missing.iter().map(|(name, _)| *name).collect();
-        let mut packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
-        packages.dedup();
-        let hint = format!("sudo apt install -y {}", packages.join(" "));
-        let why = format!("not installed: {}; an ordinary user needs them", names.join(", "));
-        (!missing.is_empty()).then(|| Error::host(WHAT, why).hint(hint))
+        let (names, hint) = host::not_installed(&PROGRAMS, self.has)?;
+        Some(Error::host(WHAT, format!("not installed: {names}; an ordinary user needs them")).hint(hint))
     }
 
     fn forbidden(&self, key: &str, bad: &str, good: &str) -> Option<Error> {
         let value = (self.read)(&format!("/proc/sys/{}", key.replace('.', "/")))?;
         let why = format!("{key} is {bad}: ordinary users may not make user namespaces");
         (value.trim() == bad).then(|| Error::host(WHAT, why).hint(format!("sudo sysctl {key}={good}")))
+    }
+
+    fn all_ids(&self) -> impl Iterator<Item = Error> {
+        [self.ids("/etc/subuid", "subuids"), self.ids("/etc/subgid", "subgids")].into_iter().flatten()
     }
 
     /// Subordinate ids, by the user's name or number (subuid(5)).
@@ -91,7 +98,7 @@ impl Host<'_> {
             (who == name || who == self.user.to_string()).then_some(count)
         });
         (count.unwrap_or(0) < IDS).then(|| {
-            let why = format!("{file} gives {name} {} ids, a node needs {IDS}", count.unwrap_or(0));
+            let why = format!("{file} gives {name} {} ids, nodes and images need {IDS}", count.unwrap_or(0));
             Error::host(WHAT, why).hint(format!("sudo usermod --add-{what} 100000-165535 {name}"))
         })
     }
@@ -103,11 +110,14 @@ impl Host<'_> {
         line.and_then(|line| line.split(':').next()).map_or(id.clone(), str::to_owned)
     }
 
+    fn territory(&self) -> PathBuf {
+        rootless::territory(self.root, self.user)
+    }
+
     /// The user's own systemd, and the way to it.
     fn manager(&self) -> Option<Error> {
         let user = self.user;
-        let there = self.root.join(format!("user.slice/user-{user}.slice/user@{user}.service")).is_dir();
-        if !there {
+        if !self.territory().is_dir() {
             let why = format!("{} has no systemd of its own (user@{user}.service)", self.name());
             let hint = format!(
                 "sudo apt install -y libpam-systemd dbus-user-session; sudo loginctl enable-linger {}",
@@ -125,8 +135,7 @@ impl Host<'_> {
 
     fn delegation(&self) -> Option<Error> {
         let user = self.user;
-        let dir = self.root.join(format!("user.slice/user-{user}.slice/user@{user}.service"));
-        let text = std::fs::read_to_string(dir.join("cgroup.controllers")).unwrap_or_default();
+        let text = std::fs::read_to_string(self.territory().join("cgroup.controllers")).unwrap_or_default();
         let missing: Vec<&str> =
             cgroup::CONTROLLERS.into_iter().filter(|c| !text.split_whitespace().any(|there| there == *c)).collect();
         (!missing.is_empty()).then(|| {

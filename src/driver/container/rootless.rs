@@ -123,9 +123,8 @@ pub fn settle(root: &Path) -> Result<()> {
     std::fs::write(above.join("cgroup.subtree_control"), limits.join(" ")).context(|| "limit nodes by cgroups")
 }
 
-/// Where the cgroups of the user's nodes can be: below his own systemd.
-pub fn territory(root: &Path) -> PathBuf {
-    let user = user();
+/// Where the cgroups of this user's nodes can be: below his own systemd.
+pub fn territory(root: &Path, user: u32) -> PathBuf {
     root.join(format!("user.slice/user-{user}.slice/user@{user}.service"))
 }
 
@@ -156,6 +155,6 @@ mod tests {
         let way: Vec<_> = way_in(&[place]).into_iter().map(|word| word.into_string().unwrap()).collect();
         assert_eq!(way[..3], ["systemd-run", "--user", "--scope"]);
         assert!(way.ends_with(&["--map-root-user".into(), "--map-auto".into(), "--".into()]));
-        assert!(territory(Path::new("/c")).starts_with("/c/user.slice"));
+        assert!(territory(Path::new("/c"), 7).ends_with("user-7.slice/user@7.service"));
     }
 }
