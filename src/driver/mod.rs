@@ -56,6 +56,9 @@ pub struct BaseImage {
     pub dir: PathBuf,
 }
 
+/// How much slower an emulated processor is than the host's own, measured on booting and on kubeadm.
+const EMULATION_COST: u64 = 12;
+
 /// What is true of nodes made by a driver on this host; templates read it as `driver.*`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
@@ -63,7 +66,8 @@ pub struct Facts {
     pub name: String,
     /// One line for people: what was chosen and what it costs.
     pub description: String,
-    /// How much slower than an accelerated node; deadlines are multiplied by it. 1 with KVM or HVF.
+    /// How much slower than an accelerated node; deadlines are multiplied by it. 1 with KVM or HVF, and on containers
+    /// unless the host itself is emulated.
     pub slowness: u64,
     /// Processors are emulated: what is CPU-hungry must be told to calm down.
     pub emulated: bool,

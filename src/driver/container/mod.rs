@@ -9,6 +9,7 @@ mod cgroup;
 mod console;
 mod death;
 mod disk;
+mod emulated;
 mod engine;
 mod folder;
 mod host;
@@ -31,7 +32,7 @@ pub use self::rootless::{Standing, enter, inside, standing};
 
 use self::disk::Disk;
 use self::engine::{Bundle, Engine};
-use super::{Driver, Endpoint, Facts, Forward, NodeSpec, NodeState, Place, Stop};
+use super::{Driver, EMULATION_COST, Endpoint, Facts, Forward, NodeSpec, NodeState, Place, Stop};
 use crate::error::{Context, Error, Result};
 use crate::lab::model::Node;
 use crate::paths::Paths;
@@ -67,11 +68,12 @@ impl Container {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let engine = if stands == Standing::Outside { None } else { Some(engine::choose(&path, cache).await?) };
         let v1 = cgroup::is_v1();
+        let emulated = emulated::is_host();
         let facts = Facts {
             name: "container".into(),
-            description: description(engine.as_ref(), stands, v1),
-            slowness: 1,
-            emulated: false,
+            description: description(engine.as_ref(), stands, v1, emulated),
+            slowness: if emulated { EMULATION_COST } else { 1 },
+            emulated,
             nested_kernel: true,
             oom_adjust: capability::may_adjust_oom(),
             cgroup_v1: v1,
@@ -150,13 +152,14 @@ impl Container {
 }
 
 /// What the nodes are, for people.
-fn description(engine: Option<&Engine>, stands: Standing, v1: bool) -> String {
+fn description(engine: Option<&Engine>, stands: Standing, v1: bool, emulated: bool) -> String {
+    let host = if emulated { "the emulated host's" } else { "the host's" };
     let layout = if v1 { "cgroup v1" } else { "cgroup v2" };
     let namespace = if stands == Standing::Root { "" } else { ", in a user namespace" };
     let refused = engine.map(|e| e.refused.join("; ")).filter(|refused| !refused.is_empty());
     let refused = refused.map(|refused| format!(" ({refused})")).unwrap_or_default();
     let by = engine.map(|e| format!(" by {}", e.name)).unwrap_or_default();
-    format!("system containers{by} on the host's kernel{namespace}, {layout}{refused}")
+    format!("system containers{by} on {host} kernel{namespace}, {layout}{refused}")
 }
 
 /// The machine id: the same at every start of a node.

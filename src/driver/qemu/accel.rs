@@ -1,7 +1,7 @@
 //! Which accelerator works, found by trying: KVM counts when the lab's own kernel reached userspace under it.
 
 use super::host::Program;
-use crate::driver::{BaseImage, Facts};
+use crate::driver::{BaseImage, EMULATION_COST, Facts};
 use crate::error::{Context, Result};
 use crate::paths::Paths;
 use crate::state::write::atomically;
@@ -42,8 +42,6 @@ const PROBE_LIMIT: Duration = Duration::from_secs(20);
 const PROBE_OUTPUT: u64 = 1 << 20;
 /// A refusal may have a cause that goes away (a busy host, a firmware setting): tried again after a day.
 const REFUSAL_HOLDS: Duration = Duration::from_secs(24 * 3600);
-/// Emulation against hardware, measured on booting and on kubeadm.
-const EMULATION_COST: u64 = 12;
 
 impl Accelerator {
     /// The values of `-accel` and `-cpu`.
