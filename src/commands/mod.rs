@@ -1,6 +1,7 @@
 //! One verb per file: wires rooms together, decides nothing.
 
 mod base;
+mod beside;
 mod chapter;
 mod check;
 mod choose;

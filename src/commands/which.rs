@@ -1,5 +1,6 @@
 //! Which lab a verb means, and its lab file resolved.
 
+use super::beside::Own;
 use crate::cli::Values;
 use crate::embedded;
 use crate::error::{Context, Error, Result};
@@ -15,8 +16,8 @@ use std::path::{Path, PathBuf};
 /// The lab file that a verb finds in a folder.
 const HERE: &str = "lab.yaml";
 
-/// One byte more than the reader of YAML takes, so that it refuses what is larger.
-const MAX_FILE: u64 = (1 << 20) + 1;
+/// The largest file of a lab: what the reader of YAML takes at most.
+const MAX_FILE: u64 = 1 << 20;
 
 /// A lab file that was found.
 pub struct Found {
@@ -174,54 +175,31 @@ impl Given {
 fn read(name: &str, text: &str, beside: Option<&Path>, mut given: Given, paths: &Paths) -> Result<Lab> {
     // A folder `templates` beside the lab file comes before the one in the binary, but for images of the box: what their
     // names say is the same in every lab.
-    let own = beside.map(|dir| dir.join("templates"));
+    let own = beside.map(Own::beside);
     let library = |path: &str| {
         let image = path.starts_with("images/").then(|| embedded::template(path)).flatten();
-        let file = own.as_ref().filter(|_| image.is_none()).map(|dir| dir.join(path));
-        let inside = |p: &PathBuf| p.is_file() && beside.is_some_and(|dir| is_within(p, dir));
-        let found = file.filter(inside).and_then(|p| Some((shown(&p), std::fs::read_to_string(p).ok()?)));
-        found.or_else(|| embedded::template(path))
+        let file = own.as_ref().filter(|_| image.is_none()).and_then(|own| own.find(path));
+        file.or_else(|| embedded::template(path))
     };
     given.beside.templates = embedded::template_paths();
-    if let Some(own) = &own {
-        below(own, own, &mut given.beside.templates);
-    }
+    given.beside.templates.extend(own.iter().flat_map(Own::paths));
     // The values that it was made with; a damaged record has none.
     let old = name_in(text).and_then(|lab| LabRecord::load(paths, &lab).ok().flatten());
     given.beside.remembered = old.map(|r| r.lab.given).unwrap_or_default();
-    resolve_with(&Sources { name, text, library: &library, set: &given.set }, &given.beside)
+    let lab = resolve_with(&Sources { name, text, library: &library, set: &given.set }, &given.beside);
+    own.and_then(Own::refused).map_or(lab, Err)
 }
 
-/// Whether a file lies in a folder, wherever links on the way to it lead: a lab file of somebody else must not bring the
-/// user's own files to its nodes.
-fn is_within(file: &Path, dir: &Path) -> bool {
-    matches!((file.canonicalize(), dir.canonicalize()), (Ok(file), Ok(dir)) if file.starts_with(&dir))
-}
-
-/// A path as one would type it from here.
-fn shown(path: &Path) -> String {
-    let here = std::env::current_dir().and_then(|dir| dir.canonicalize()).ok();
-    here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).display().to_string()
-}
-
-/// The paths of all files below a folder, as seen from its root.
-fn below(root: &Path, dir: &Path, found: &mut Vec<String>) {
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if entry.file_type().is_ok_and(|t| t.is_dir()) {
-            below(root, &path, found);
-        } else if let Some(path) = path.strip_prefix(root).ok().and_then(Path::to_str) {
-            found.push(path.to_owned());
-        }
-    }
-}
-
-/// The text of a file that the user gave. No more is read than any lab file has: the file may be huge.
+/// The text of a file that the user gave. No more is read than a file of a lab may have: it may be huge.
 pub fn text_of(path: &Path) -> Result<String> {
     let what = || format!("read {}", path.display());
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).context(what)?;
-    file.take(MAX_FILE).read_to_end(&mut bytes).context(what)?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).context(what)?;
+    if bytes.len() as u64 > MAX_FILE {
+        let hint = "what is larger belongs on the nodes by `lab cp`, or is fetched by a step";
+        return Err(Error::input(what(), format!("it has more than {MAX_FILE} bytes")).hint(hint));
+    }
     String::from_utf8(bytes).map_err(|e| Error::input(what(), format!("it is no text: {e}")))
 }
 

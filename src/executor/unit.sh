@@ -7,8 +7,10 @@ verb=$1 name=$2
 base="${LAB_NODE_RUN:-/run/lab}"
 dir="$base/$name"
 unit="lab-$name"
-# Where systemd does not tell of an end, it is looked for; on the host that costs little.
+# No event tells tail of a script's end: it looks for it, so often that nobody waits for it, and so seldom that it costs
+# little even where processors are emulated.
 every=${LAB_NODE_RUN:+0.02}
+every=${every:-0.05}
 
 systemd() { [ -z "${LAB_NODE_RUN:-}" ] && [ -d /run/systemd/system ]; }
 # When the process of this number was started; nothing for one that has ended.
@@ -108,8 +110,8 @@ WRAPPER
   attach)
     until [ -s "$dir/pid" ]; do alive || [ -s "$dir/rc" ] || exit 253; sleep 0.05; done
     read -r pid start < "$dir/pid"
-    tail -q -s "${every:-0.2}" --pid="$pid" -c "+$3" -f "$dir/out" &
-    tail -q -s "${every:-0.2}" --pid="$pid" -c "+$4" -f "$dir/err" >&2 &
+    tail -q -s "$every" --pid="$pid" -c "+$3" -f "$dir/out" &
+    tail -q -s "$every" --pid="$pid" -c "+$4" -f "$dir/err" >&2 &
     wait
     [ -s "$dir/rc" ] || exit 253
     exit "$(cat "$dir/rc")" ;;

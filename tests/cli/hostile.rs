@@ -83,6 +83,27 @@ fn links_beside_a_lab_file_do_not_bring_the_users_own_files_to_its_nodes() {
 }
 
 #[test]
+fn a_file_beside_the_lab_file_that_cannot_be_taken_is_refused_and_no_other_is_taken_for_it() {
+    let home = Home::new();
+    home.file(
+        "lab.yaml",
+        &format!("{HEAD}{NODE}steps:\n  - {{name: a, upload: {{to: /a, from: sample/webpod.yaml}}}}\n"),
+    );
+    std::fs::create_dir_all(home.path().join("templates/sample")).unwrap();
+    let own = home.path().join("templates/sample/webpod.yaml");
+    let validate = || run(home.lab(&["validate"]));
+    // Without taking a byte of the disk.
+    std::fs::File::create(&own).unwrap().set_len(1 << 40).unwrap();
+    let (_, err, code) = validate();
+    assert!(code == Some(2) && err.contains("webpod.yaml: it has more than 1048576 bytes"), "{err}");
+    std::fs::write(&own, b"\xff\xfe").unwrap();
+    let (_, err, code) = validate();
+    assert!(code == Some(2) && err.contains("it is no text"), "{err}");
+    std::fs::write(&own, "mine").unwrap();
+    assert_eq!(validate().2, Some(0));
+}
+
+#[test]
 fn a_lab_that_is_named_by_a_path_is_none() {
     let home = Home::new();
     home.file("lab.yaml", &format!("{HEAD}{NODE}steps: []\n"));

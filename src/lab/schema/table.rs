@@ -138,7 +138,11 @@ static NODE: Object = Object {
     keys: &[
         may("cpus", Number(1, 64), "Processors; 1 where it does not say."),
         may("memory", SIZE, "Memory, at least 256MiB; 1GiB where it does not say."),
-        may("disk", SIZE, "What the node's disk may grow to, at least 4GiB; 12GiB where it does not say."),
+        may(
+            "disk",
+            SIZE,
+            "What the node's disk may grow to, at least 4GiB; 12GiB where it does not say. Container nodes have the room of the host's.",
+        ),
         may("networks", MapOf(&ADDRESS), "Its address on each `host-only` network. NAT needs no word."),
     ],
 };
