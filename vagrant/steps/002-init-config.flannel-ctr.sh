@@ -35,6 +35,17 @@ apiServer:
 etcd:
   local:
     imageTag: 3.6.16-0
+# There is one of each: nobody to elect. Looking for a lease that is not there yet costs seconds at each start, and where
+# processors are emulated they would lose it, and restart, for ever.
+controllerManager:
+  extraArgs:
+  - {name: leader-elect, value: "false"}
+  # Each of its forty controllers asks the API as it starts; at the usual pace the last one waits three seconds for its turn.
+  - {name: kube-api-qps, value: "100"}
+  - {name: kube-api-burst, value: "200"}
+scheduler:
+  extraArgs:
+  - {name: leader-elect, value: "false"}
 ---
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
