@@ -1,5 +1,6 @@
 //! Container nodes on a host with cgroup v2: a virtual machine of our own, in which this very test program runs the
-//! two-node lab as root and as an ordinary user, with the same assertions as everywhere.
+//! two-node lab as root and as an ordinary user, with the same assertions as everywhere, and the user then the whole
+//! flannel lab.
 
 use crate::host::{self, lab};
 use crate::support::{Home, run};
@@ -11,33 +12,36 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/v2-host/lab.y
 /// Copies files into the host, as the programs of the test expect to find each other.
 fn bring(home: &Home) {
     let exe = std::env::current_exe().unwrap();
-    let tar = |args: &[&Path]| {
-        let mut tar = Command::new("tar");
-        tar.arg("-chf").arg("-").args(args);
-        tar
-    };
     let test = exe.file_name().map(PathBuf::from).unwrap();
     let dir = exe.parent().unwrap();
     into(home, tar(&[Path::new("-C"), dir, &test]), "mkdir -p /opt/e2e/deps && tar -xf - -C /opt/e2e/deps");
     let bin = assert_cmd::cargo::cargo_bin("lab");
     into(home, tar(&[Path::new("-C"), bin.parent().unwrap(), Path::new("lab")]), "tar -xf - -C /opt/e2e");
     host::ok(lab(home, &["ssh", "host", "-c", &format!("mv /opt/e2e/deps/{} /opt/e2e/deps/e2e", test.display())]));
-    let images = plain().parent().unwrap().to_owned();
-    let key = plain().file_name().map(PathBuf::from).unwrap();
-    let parts = ["disk.qcow2", "initrd.img", "root.tar", "vmlinuz", "manifest.json"].map(|name| key.join(name));
-    let mut args: Vec<&Path> = vec![Path::new("-C"), &images];
-    args.extend(parts.iter().map(PathBuf::as_path));
-    let unpack = "for home in /root /home/student; do mkdir -p $home/.cache/lab/images; done; \
-                  tar -xf - -C /home/student/.cache/lab/images && chown -R student: /home/student/.cache && \
-                  cp -a --no-preserve=ownership /home/student/.cache/lab/images/. /root/.cache/lab/images/";
-    into(home, tar(&args), unpack);
+    let unpack = format!("mkdir -p {MINE} && tar -xf - -C {MINE} && chown -R student: /home/student/.cache");
+    let also_root = format!("mkdir -p /root/.cache/lab && cp -a --no-preserve=ownership {MINE} /root/.cache/lab/");
+    into(home, image("plain"), &format!("{unpack} && {also_root}"));
+    into(home, image("kubernetes"), &unpack);
 }
 
-/// The plain image in the cache.
-fn plain() -> PathBuf {
-    let home = Home::new();
-    let (out, _) = host::ok(lab(&home, &["image", "build", "plain"]));
-    PathBuf::from(out.trim())
+/// The user's images in the host.
+const MINE: &str = "/home/student/.cache/lab/images";
+
+/// An image of the cache, as an archive.
+fn image(name: &str) -> Command {
+    let (out, _) = host::ok(lab(&Home::new(), &["image", "build", name]));
+    let dir = PathBuf::from(out.trim());
+    let key = dir.file_name().map(PathBuf::from).unwrap();
+    let parts = ["disk.qcow2", "initrd.img", "root.tar", "vmlinuz", "manifest.json"].map(|part| key.join(part));
+    let mut args: Vec<&Path> = vec![Path::new("-C"), dir.parent().unwrap()];
+    args.extend(parts.iter().map(PathBuf::as_path));
+    tar(&args)
+}
+
+fn tar(args: &[&Path]) -> Command {
+    let mut tar = Command::new("tar");
+    tar.arg("-chf").arg("-").args(args);
+    tar
 }
 
 fn into(home: &Home, mut from: Command, to: &str) {
@@ -48,21 +52,22 @@ fn into(home: &Home, mut from: Command, to: &str) {
     assert!(to_host.status().unwrap().success() && from.wait().unwrap().success(), "{to}");
 }
 
-/// Runs the two-node lab's test in the host; what it said when it failed.
-fn in_it(home: &Home, who: &str, before: &str) {
-    let test = "TMPDIR=/var/tmp /opt/e2e/deps/e2e --nocapture --test-threads=1 two_nodes::containers 2>&1";
-    let user = match who {
-        "root" => test.to_owned(),
-        // As a login would set it.
-        _ => format!(
-            "runuser -u {who} -- env HOME=/home/{who} USER={who} XDG_RUNTIME_DIR=/run/user/$(id -u {who}) {test}"
-        ),
-    };
-    let (out, err, code) = run(lab(home, &["ssh", "host", "-c", &format!("{before}; cd /; {user}")]));
-    println!("{who}: {before}\n{out}{err}");
-    assert_eq!(code, Some(0), "as {who}");
-    assert!(out.contains("1 passed"), "{out}");
+/// The command as a login of the ordinary user would run it.
+fn as_student(command: &str) -> String {
+    let env = "HOME=/home/student USER=student XDG_RUNTIME_DIR=/run/user/$(id -u student)";
+    format!("cd /home/student; runuser -u student -- env {env} {command}")
 }
+
+/// Runs a command in the host, and returns what it printed; it must succeed.
+fn in_it(home: &Home, command: &str) -> String {
+    let (out, err, code) = run(lab(home, &["ssh", "host", "-c", command]));
+    println!("{command}\n{out}{err}");
+    assert_eq!(code, Some(0), "{command}");
+    out
+}
+
+/// The two-node lab's test, as everywhere.
+const TEST: &str = "TMPDIR=/var/tmp /opt/e2e/deps/e2e --nocapture --test-threads=1 two_nodes::containers 2>&1";
 
 #[test]
 fn container_nodes_of_root_and_of_an_ordinary_user() {
@@ -70,11 +75,17 @@ fn container_nodes_of_root_and_of_an_ordinary_user() {
     let _gone = host::Gone(&home, "v2-host");
     host::ok(lab(&home, &["up", FILE, "--offline"]));
     bring(&home);
-    in_it(&home, "student", "true");
-    in_it(&home, "root", "true");
+    let two_nodes = |command: &str| assert!(in_it(&home, command).contains("1 passed"), "{command}");
+    two_nodes(&as_student(TEST));
+    two_nodes(TEST);
+    in_it(&home, &as_student("/opt/e2e/lab up flannel --offline 2>&1"));
+    let checked = in_it(&home, &as_student("/opt/e2e/lab check 2>&1"));
+    assert!(checked.contains("10 of 10 checks hold"), "{checked}");
+    in_it(&home, &as_student("/opt/e2e/lab destroy -f"));
     // The other runtime.
-    in_it(&home, "root", "mv /usr/bin/crun /usr/bin/crun.away");
-    in_it(&home, "student", "true");
+    in_it(&home, "mv /usr/bin/crun /usr/bin/crun.away");
+    two_nodes(TEST);
+    two_nodes(&as_student(TEST));
     let left = "find /sys/fs/cgroup -name 'lab*'; pgrep -a slirp4netns; ls /tmp /home/student/.local/state/lab 2>/dev/null | grep lab";
     let (out, _, _) = run(lab(&home, &["ssh", "host", "-c", left]));
     assert_eq!(out, "", "something is left on the host");
