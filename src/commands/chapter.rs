@@ -87,11 +87,15 @@ pub fn goal(lab: &Lab, next: bool, dir: &Path) -> Result<usize> {
 /// Keeps that the chapter is finished, and shows its text.
 pub fn finish(lab: &Lab, number: usize, language: Option<&str>, paths: &Paths) -> Result<String> {
     keep(&paths.lab(&lab.name), number + 1)?;
+    // The command that is told speaks the language that was asked for.
+    let option = language.map(|code| format!(" --lang {code}")).unwrap_or_default();
     let language = self::language(language, |name| std::env::var(name).ok());
     let Some(chapter) = lab.chapters.get(number) else { return Ok(String::new()) };
     let count = format!("Chapter {} of {} ({})", number + 1, lab.chapters.len(), chapter.name);
     let next = match lab.chapters.get(number + 1) {
-        Some(next) => format!("lab next{} goes on: {}", which::word(&lab.name, paths), next.title_in(&language)),
+        Some(next) => {
+            format!("lab next{}{option} goes on: {}", which::word(&lab.name, paths), next.title_in(&language))
+        }
         None => format!("that was the last chapter; lab destroy {} removes everything", lab.name),
     };
     Ok(format!("\n{}{count}; {next}\n", page(chapter.text_in(&language))))

@@ -51,6 +51,7 @@ fn each_run_stops_at_a_chapters_end_with_its_text() {
     let (out, err, code) = lab(&home, &["up", "--chapters", "--lang", "ko"]);
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains("첫째") && out.contains("Chapter 1 of 3"), "the same chapter again: {out}");
+    assert!(out.contains("lab next --lang ko goes on"), "the next one would be in the locale's language: {out}");
 
     std::fs::write(home.state().join("x/nodes/n1/root/bad"), "").unwrap();
     assert_eq!(lab(&home, &["next"]).2, Some(1), "a chapter whose step fails is not finished");

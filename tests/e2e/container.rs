@@ -2,9 +2,8 @@
 
 use crate::host::{self, lab, ok};
 use crate::support::{Home, run};
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command as Program, Stdio};
+use std::process::Command as Program;
 use std::time::{Duration, Instant};
 
 const LAB: &str = "\
@@ -126,16 +125,7 @@ fn a_node_that_hangs_is_told_within_seconds_given_up_and_started_again_by_the_ne
     let _gone = host::Gone(&home, "small");
     let steps = "steps:\n  - {name: long, on: c1, run: 'touch /run/begun; sleep 3600', timeout: 1h}\n";
     let file = home.file("small.yaml", &format!("{LAB}{steps}"));
-    let mut child = Program::new(assert_cmd::cargo::cargo_bin("lab"))
-        .args(["-v", "up", file.to_str().unwrap(), "--driver", "container", "--offline"])
-        .current_dir(home.path())
-        .env("LAB_STATE_DIR", home.state())
-        .env("LAB_RUN_DIR", home.path().join("run"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let (mut child, mut lines) = host::begin(&home, &file, "container");
     while run(lab(&home, &["ssh", "c1", "-c", "test -e /run/begun"])).2 != Some(0) {}
     freeze(&home, "c1", true);
     let begun = Instant::now();

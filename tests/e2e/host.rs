@@ -2,8 +2,9 @@
 
 use crate::support::{Home, run};
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The binary with state of its own and the user's cache, where the images are.
@@ -18,6 +19,21 @@ pub fn ok(command: assert_cmd::Command) -> (String, String) {
     let (out, err, code) = run(command);
     assert_eq!(code, Some(0), "{out}\n{err}");
     (out, err)
+}
+
+/// `lab -v up` of this file on its way, and the lines that it says.
+pub fn begin(home: &Home, file: &Path, driver: &str) -> (Child, impl Iterator<Item = String> + use<>) {
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin("lab"))
+        .args(["-v", "up", file.to_str().unwrap(), "--driver", driver, "--offline"])
+        .current_dir(home.path())
+        .env("LAB_STATE_DIR", home.state())
+        .env("LAB_RUN_DIR", home.path().join("run"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    (child, lines)
 }
 
 /// One test with container nodes at a time: another's nodes would be taken for what is left of one's own.

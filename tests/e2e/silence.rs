@@ -1,10 +1,8 @@
 //! A virtual machine that hangs, as one whose QEMU is stopped: told while a step runs, and left to go on when it is back.
 
-use crate::host::{Gone, lab, ok};
+use crate::host::{self, Gone, lab, ok};
 use crate::support::{Home, run};
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
 
 const LAB: &str = "\
 lab: silent
@@ -20,16 +18,7 @@ fn a_virtual_machine_that_hangs_is_told_and_goes_on_when_it_is_back() {
     let home = Home::new();
     let _gone = Gone(&home, "silent");
     let file = home.file("silent.yaml", LAB);
-    let mut child = Command::new(assert_cmd::cargo::cargo_bin("lab"))
-        .args(["-v", "up", file.to_str().unwrap(), "--driver", "qemu", "--offline"])
-        .current_dir(home.path())
-        .env("LAB_STATE_DIR", home.state())
-        .env("LAB_RUN_DIR", home.path().join("run"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let (mut child, mut lines) = host::begin(&home, &file, "qemu");
     lines.find(|line| line.contains("long ...")).unwrap();
     while run(lab(&home, &["ssh", "s1", "-c", "test -e /run/begun"])).2 != Some(0) {}
     let text = std::fs::read(home.state().join("silent/nodes/s1/process.json")).unwrap();
