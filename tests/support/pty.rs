@@ -24,9 +24,13 @@ impl Pty {
         unlockpt(&master).unwrap();
         let name = ptsname(&master, Vec::new()).unwrap();
         let slave = open(name, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
-        // A terminal belongs to a session, and a child is its leader only by setsid(1).
-        let mut child = Command::new("setsid");
-        child.args(["--ctty", "--wait"]).arg(command.get_program()).args(command.get_args());
+        // A terminal belongs to a session, and a child is its leader only by setsid(1). Who runs the tests in the background
+        // has Ctrl-C ignored, and so would the child.
+        let mut child = Command::new("env");
+        child
+            .args(["--default-signal=INT,QUIT", "setsid", "--ctty", "--wait"])
+            .arg(command.get_program())
+            .args(command.get_args());
         child.current_dir(command.get_current_dir().unwrap()).env("TERM", "xterm-256color").env_remove("NO_COLOR");
         for (name, value) in command.get_envs() {
             match value {
