@@ -18,17 +18,13 @@ fn bring(home: &Home) {
     let bin = assert_cmd::cargo::cargo_bin("lab");
     into(home, tar(&[Path::new("-C"), bin.parent().unwrap(), Path::new("lab")]), "tar -xf - -C /opt/e2e");
     host::ok(lab(home, &["ssh", "host", "-c", &format!("mv /opt/e2e/deps/{} /opt/e2e/deps/e2e", test.display())]));
-    let unpack = format!("mkdir -p {MINE} && tar -xf - -C {MINE} && chown -R student: /home/student/.cache");
-    let also_root = format!("mkdir -p /root/.cache/lab && cp -a --no-preserve=ownership {MINE} /root/.cache/lab/");
-    into(home, image("plain"), &format!("{unpack} && {also_root}"));
-    into(home, image("kubernetes"), &unpack);
 }
 
 /// The user's images in the host.
 const MINE: &str = "/home/student/.cache/lab/images";
 
 /// An image of the cache, as an archive.
-fn image(name: &str) -> Command {
+fn archive(name: &str) -> Command {
     let (out, _) = host::ok(lab(&Home::new(), &["image", "build", name]));
     let dir = PathBuf::from(out.trim());
     let key = dir.file_name().map(PathBuf::from).unwrap();
@@ -69,12 +65,27 @@ fn in_it(home: &Home, command: &str) -> String {
 /// The two-node lab's test, as everywhere.
 const TEST: &str = "TMPDIR=/var/tmp /opt/e2e/deps/e2e --nocapture --test-threads=1 two_nodes::containers 2>&1";
 
+/// A host that is up, with the programs, and an image in the user's cache.
+fn host_with(home: &Home, image: &str) {
+    host::ok(lab(home, &["up", FILE, "--offline"]));
+    bring(home);
+    let unpack = format!("mkdir -p {MINE} && tar -xf - -C {MINE} && chown -R student: /home/student/.cache");
+    into(home, archive(image), &unpack);
+}
+
+fn nothing_is_left(home: &Home) {
+    let left = "find /sys/fs/cgroup -name 'lab*'; pgrep -a slirp4netns; pgrep -af '/opt/[e]2e/lab'; ls /tmp | grep lab; \
+                find /home/student/.local/state/lab -mindepth 1 2>/dev/null";
+    let (out, _, _) = run(lab(home, &["ssh", "host", "-c", left]));
+    assert_eq!(out, "", "something is left on the host");
+}
+
 #[test]
-fn container_nodes_of_root_and_of_an_ordinary_user() {
+fn two_nodes_of_root_and_of_an_ordinary_user() {
     let home = Home::new();
     let _gone = host::Gone(&home, "v2-host");
-    host::ok(lab(&home, &["up", FILE, "--offline"]));
-    bring(&home);
+    host_with(&home, "plain");
+    in_it(&home, &format!("mkdir -p /root/.cache/lab && cp -a --no-preserve=ownership {MINE} /root/.cache/lab/"));
     let two_nodes = |command: &str| assert!(in_it(&home, command).contains("1 passed"), "{command}");
     two_nodes(&as_student(TEST));
     two_nodes(TEST);
@@ -82,12 +93,16 @@ fn container_nodes_of_root_and_of_an_ordinary_user() {
     in_it(&home, "mv /usr/bin/crun /usr/bin/crun.away");
     two_nodes(TEST);
     two_nodes(&as_student(TEST));
-    in_it(&home, "mv /usr/bin/crun.away /usr/bin/crun");
+    nothing_is_left(&home);
+}
+
+#[test]
+fn a_cluster_of_an_ordinary_user() {
+    let home = Home::new();
+    let _gone = host::Gone(&home, "v2-host");
+    host_with(&home, "kubernetes");
     let lesson = in_it(&home, &as_student("/opt/e2e/lab up flannel --offline"));
     assert!(lesson.contains("10 of 10 checks hold"), "{lesson}");
     in_it(&home, &as_student("/opt/e2e/lab destroy flannel -f"));
-    let left = "find /sys/fs/cgroup -name 'lab*'; pgrep -a slirp4netns; pgrep -af '/opt/[e]2e/lab'; ls /tmp | grep lab; \
-                find /home/student/.local/state/lab -mindepth 1 2>/dev/null";
-    let (out, _, _) = run(lab(&home, &["ssh", "host", "-c", left]));
-    assert_eq!(out, "", "something is left on the host");
+    nothing_is_left(&home);
 }
